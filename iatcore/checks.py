@@ -1,0 +1,58 @@
+"""Checks of user input; each error names the argument, what came and what was expected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOATS = (np.float16, np.float32, np.float64)
+
+
+def check_rows(array: Any, size: int, name: str) -> tuple[NDArray[Any], tuple[int, ...], np.dtype[Any]]:
+    """Rows of a batch as a contiguous (B, size) array.
+
+    Returns:
+        the rows in float32 (if they came so) or float64, the leading shape, and the dtype for results: float16,
+        float32 and float64 keep theirs, integers give float64.
+
+    Raises:
+        TypeError: not real numbers, or a wider type than float64.
+        ValueError: the last dimension is not ``size``.
+    """
+    values = np.asarray(array)
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
+        raise TypeError(f"{name} must be real numbers of at most 64 bits, got dtype {values.dtype}")
+    if values.ndim == 0 or values.shape[-1] != size:
+        raise ValueError(f"{name} must have last dimension {size}, got shape {values.shape}")
+    result = values.dtype if values.dtype.type in FLOATS else np.dtype(np.float64)
+    compute = np.float32 if result == np.float32 else np.float64
+    rows = np.ascontiguousarray(values.reshape(-1, size), dtype=compute)
+    return rows, values.shape[:-1], result
+
+
+def check_pair(
+    first: Any, size: int, name: str, second: Any, other_size: int, other_name: str
+) -> tuple[NDArray[Any], NDArray[Any], tuple[int, ...], np.dtype[Any]]:
+    """Two batches broadcast to one leading shape, with the wider of both dtypes.
+
+    Raises:
+        TypeError, ValueError: as :func:`check_rows`, or leading shapes that do not broadcast.
+    """
+    a, shape, result = check_rows(first, size, name)
+    b, other_shape, other_result = check_rows(second, other_size, other_name)
+    if shape != other_shape:
+        try:
+            common = np.broadcast_shapes(shape, other_shape)
+        except ValueError:
+            raise ValueError(
+                f"leading shapes of {name} and {other_name} must broadcast, got {shape} and {other_shape}"
+            ) from None
+        a = np.ascontiguousarray(np.broadcast_to(a.reshape(*shape, size), (*common, size)).reshape(-1, size))
+        b = np.ascontiguousarray(
+            np.broadcast_to(b.reshape(*other_shape, other_size), (*common, other_size)).reshape(-1, other_size)
+        )
+        shape = common
+    compute = np.promote_types(a.dtype, b.dtype)
+    return a.astype(compute, copy=False), b.astype(compute, copy=False), shape, np.promote_types(result, other_result)

@@ -1,0 +1,296 @@
+"""Rows of the exact transform when at least one side is trigonometric: pattern and moments in one pass."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .blocks import OPTIONS, POISON, gather_product, load_columns, rescale_block, restore_rows, scale_levels
+from .simd import LANES, address, entry, keep, load, scatter, splat, store
+from .trig import find_crossings
+from .wavelocal import local_pattern_moments, poly_tests_of_waves, wave_tests_of_poly, wave_tests_of_waves
+from .waves import load_waves, unload_waves
+
+WAVE_TO_POLY, POLY_TO_WAVE, WAVE_TO_WAVE = 0, 1, 2
+RECOMPUTE, WRITE, READ = 0, 1, 2
+
+
+@njit(**OPTIONS)
+def load_rows(batch, first, lanes, block, exponent):
+    """Load eight rows; False if some had to be rescaled or hold nan (then ``exponent`` says which)."""
+    size = batch.shape[1]
+    ordinary = load_columns(entry(batch, first * size), size, lanes, address(block), size)
+    if not ordinary:
+        rescale_block(exponent, block, size)
+    return ordinary
+
+
+@njit(**OPTIONS)
+def store_rows(block, first, lanes, out, ordinary, exponent, poison):
+    """Write eight rows of results."""
+    size = out.shape[1]
+    if ordinary:
+        at = address(block)
+        for i in range(size):
+            scatter(entry(out, first * size + i), size, lanes, load(at, i))
+    else:
+        restore_rows(block, first, first + lanes, out, exponent, poison)
+
+
+@njit(**OPTIONS)
+def set_deltas(slots, number, direction, jumps, delta):
+    """Change of slope at each crossing: ``direction * jumps[level]``."""
+    for i in range(slots):
+        for lane in range(LANES):
+            delta[i, lane] = direction[i, lane] * jumps[int(number[i, lane])]
+
+
+@njit(**OPTIONS)
+def first_slope(base, jumps, first_level, slope):
+    """Slope of the gate at -1."""
+    total = splat(base)
+    for j in range(jumps.shape[0]):
+        total = total + load(address(first_level), j) * jumps[j]
+    store(address(slope), 0, total)
+
+
+@njit(**OPTIONS)
+def save_crossings(block, slots, position, direction, first_level, saved):
+    """Keep the crossings of a block for the derivative (gates of one breakpoint)."""
+    positions, directions, firsts = saved
+    for i in range(slots):
+        positions[block, i] = position[i]
+        for lane in range(LANES):
+            directions[block, i, lane] = np.int8(direction[i, lane])
+    if slots < directions.shape[1]:
+        directions[block, slots] = 0
+    for lane in range(LANES):
+        firsts[block, lane] = np.int8(first_level[0, lane])
+
+
+@njit(**OPTIONS)
+def read_crossings(block, saved, position, number, direction, first_level):
+    """What :func:`save_crossings` kept; returns the number of slots."""
+    positions, directions, firsts = saved
+    slots = 0
+    for i in range(directions.shape[1]):
+        some = False
+        for lane in range(LANES):
+            direction[i, lane] = directions[block, i, lane]
+            some = some or directions[block, i, lane] != 0
+        if not some:
+            break
+        position[i] = positions[block, i]
+        number[i] = 0.0
+        slots += 1
+    for lane in range(LANES):
+        first_level[0, lane] = firsts[block, lane]
+    return slots
+
+
+@njit(**OPTIONS)
+def crossing_rows(
+    z, h, out, kind, same, pattern, integrand, test, grid, frame, side, gate, saved, mode, capacity, start, stop
+):
+    """Rows ``start .. stop - 1`` when the state function is a trigonometric polynomial.
+
+    Args:
+        z: (B, d) coefficients of the state function; h: (B, d_h) of the integrand, ignored if ``same``.
+        out: (B, d_test), written.
+        kind: WAVE_TO_POLY, POLY_TO_WAVE or WAVE_TO_WAVE, integrand first.
+        pattern, integrand, test: wave tables ``(n, row, factor)``; those of a polynomial side are not used.
+        grid: ``(half, table)``.
+        frame: ``(uniform, lefts, inverse, factors, real_ids, full, rule)``.
+        side: tables of the polynomial side on the frame.
+        gate: ``(levels, jumps, base, closed)``.
+        saved: ``(positions, directions, first)`` of shapes (blocks, slots, 8), (blocks, slots, 8), (blocks, 8).
+        mode: RECOMPUTE, WRITE or READ ``saved``.
+        capacity: crossings that a lane may have.
+    """
+    n, row_z, factor_z = pattern
+    n_h, row_h, factor_h = integrand
+    n_t, row_t, factor_t = test
+    half, table = grid
+    uniform, lefts, inverse, factors, real_ids, full, rule = frame
+    ids, degree, ptr, index, value, ptr_t, index_t, value_t = side
+    gate_levels, jumps, base, closed = gate
+    cells, points, functionals = lefts.shape[0], rule.shape[0], ptr.shape[0] - 1
+    block_z, block_h = np.empty((z.shape[1], LANES)), np.empty((h.shape[1], LANES))
+    block_out = np.empty((out.shape[1], LANES))
+    waves, waves_h = np.empty((2 * n + 2, LANES)), np.empty((2 * n_h + 2, LANES))
+    rows_h = np.empty((functionals, LANES))
+    sums = np.empty((functionals if kind == WAVE_TO_POLY else 2 * n_t + 2, LANES))
+    parts, changes = np.empty((3 * cells, LANES)), np.empty((cells, LANES))
+    chi = np.empty((2 * (n_h + n_t + 1) if kind == WAVE_TO_WAVE else 1, LANES))
+    values, slopes = np.empty((2 * half + 1, LANES)), np.empty((2 * half + 1, LANES))
+    work = (values, slopes, np.empty((2 * n + 2, LANES)), np.empty((80, 6)), np.empty((capacity, LANES)))
+    position, number = np.empty((capacity, LANES)), np.empty((capacity, LANES))
+    direction, delta = np.empty((capacity, LANES)), np.empty((capacity, LANES))
+    crossings = (position, number, direction)
+    levels, first_level = np.empty((jumps.shape[0], LANES)), np.zeros((max(jumps.shape[0], 1), LANES))
+    counts, slope, scratch = np.zeros((2, LANES), np.int64), np.empty((1, LANES)), np.empty((1, LANES))
+    exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    at_waves, at_sums, at_out, at_rows_h = address(waves), address(sums), address(block_out), address(rows_h)
+    at_integrand = at_waves if same else address(waves_h)
+    for first in range(start, stop, LANES):
+        lanes = min(LANES, stop - first)
+        ordinary = load_rows(z, first, lanes, block_z, exponent)
+        scale_levels(gate_levels, exponent, levels)
+        load_waves(address(block_z), z.shape[1], address(row_z), address(factor_z), at_waves, n)
+        if mode == READ:
+            slots = read_crossings(first // LANES, saved, position, number, direction, first_level)
+        else:
+            slots = find_crossings(
+                waves, n, half, table, levels, closed, work, crossings, first_level, counts
+            )
+            if mode == WRITE:
+                save_crossings(first // LANES, slots, position, direction, first_level, saved)
+        set_deltas(slots, number, direction, jumps, delta)
+        first_slope(base, jumps, first_level, slope)
+        if not same:
+            ordinary = load_rows(h, first, lanes, block_h, exponent_h) and ordinary
+            if kind == POLY_TO_WAVE:
+                gather_product(functionals, address(ptr), address(index), address(value), address(block_h), at_rows_h)
+            else:
+                load_waves(address(block_h), h.shape[1], address(row_h), address(factor_h), at_integrand, n_h)
+        for i in range(sums.shape[0]):
+            store(at_sums, i, splat(0.0))
+        if kind == WAVE_TO_POLY:
+            poly_tests_of_waves(
+                slots, address(position), address(delta), load(address(slope), 0), at_integrand, n_h, cells, uniform,
+                address(lefts), address(inverse), address(factors), address(rule), points, degree, address(ids),
+                address(full), at_sums, address(parts), address(changes), address(scratch),
+            )  # fmt: skip
+            gather_product(out.shape[1], address(ptr_t), address(index_t), address(value_t), at_sums, at_out)
+        elif kind == POLY_TO_WAVE:
+            wave_tests_of_poly(
+                slots, address(position), address(delta), load(address(slope), 0), at_rows_h, degree, address(ids),
+                address(real_ids), cells, uniform, address(lefts), address(inverse), address(factors), address(rule),
+                points, address(full), at_sums, n_t, address(parts), address(changes), address(scratch),
+            )  # fmt: skip
+            unload_waves(at_sums, out.shape[1], address(row_t), address(factor_t), at_out)
+        else:
+            wave_tests_of_waves(
+                slots, address(position), address(delta), load(address(slope), 0), at_integrand, n_h, n_t, at_sums,
+                address(chi),
+            )  # fmt: skip
+            unload_waves(at_sums, out.shape[1], address(row_t), address(factor_t), at_out)
+        store_rows(block_out, first, lanes, out, ordinary, exponent if same else exponent_h, exponent)
+        exponent[:] = 0
+        exponent_h[:] = 0
+    keep(waves)
+    keep(waves_h)
+    keep(rows_h)
+    keep(sums)
+    keep(parts)
+    keep(changes)
+    keep(chi)
+    keep(position)
+    keep(delta)
+    keep(slope)
+    keep(scratch)
+    keep(block_z)
+    keep(block_h)
+    keep(block_out)
+
+
+@njit(**OPTIONS)
+def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, gate, start, stop):
+    """Rows ``start .. stop - 1`` for a piecewise polynomial state function (degree <= 2) and a trigonometric q.
+
+    Args:
+        z: (B, d) coefficients of the state function; h: (B, d_h) of the integrand.
+        kind: POLY_TO_WAVE (integrand ``p^T h``, tested with q) or WAVE_TO_POLY (``q^T h``, tested with p).
+        pattern: tables of p on the frame.
+        frame: ``(lefts, widths, factors, full, rule)``.
+        side: tables of p again: integrand or test.
+        waves: ``(n, row, factor)`` of q.
+        gate: ``(levels, jumps, base, closed)``.
+    """
+    ids_f, degree_f, ptr, index, value, ptr_t, index_t, value_t = pattern
+    ids, degree, _, _, _, _, _, _ = side
+    lefts, widths, factors, full, rule = frame
+    n, row, factor = waves
+    gate_levels, jumps, base, closed = gate
+    cells, functionals = lefts.shape[0], ptr.shape[0] - 1
+    to_poly = kind == WAVE_TO_POLY
+    block_z, block_h = np.empty((z.shape[1], LANES)), np.empty((h.shape[1], LANES))
+    block_out, state = np.empty((out.shape[1], LANES)), np.empty((functionals, LANES))
+    rows_h, waves_h = np.empty((functionals, LANES)), np.empty((2 * n + 2, LANES))
+    sums = np.empty((functionals if to_poly else 2 * n + 2, LANES))
+    parts, levels = np.empty((3 * cells, LANES)), np.empty((jumps.shape[0], LANES))
+    exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    at_sums, at_out = address(sums), address(block_out)
+    for first in range(start, stop, LANES):
+        lanes = min(LANES, stop - first)
+        ordinary = load_rows(z, first, lanes, block_z, exponent)
+        scale_levels(gate_levels, exponent, levels)
+        gather_product(functionals, address(ptr), address(index), address(value), address(block_z), address(state))
+        ordinary = load_rows(h, first, lanes, block_h, exponent_h) and ordinary
+        if to_poly:
+            load_waves(address(block_h), h.shape[1], address(row), address(factor), address(waves_h), n)
+        else:
+            gather_product(functionals, address(ptr), address(index), address(value), address(block_h), address(rows_h))
+        for i in range(sums.shape[0]):
+            store(at_sums, i, splat(0.0))
+        local_pattern_moments(
+            to_poly, cells, address(lefts), address(widths), address(factors), address(state), address(ids_f), degree_f,
+            address(levels), jumps.shape[0], address(jumps), base, closed, address(waves_h), n, address(rows_h),
+            address(ids), degree, address(rule), rule.shape[0], address(full), at_sums, address(parts),
+        )  # fmt: skip
+        if to_poly:
+            gather_product(out.shape[1], address(ptr_t), address(index_t), address(value_t), at_sums, at_out)
+        else:
+            unload_waves(at_sums, out.shape[1], address(row), address(factor), at_out)
+        store_rows(block_out, first, lanes, out, ordinary, exponent_h, exponent)
+        exponent[:] = 0
+        exponent_h[:] = 0
+    keep(block_z)
+    keep(block_h)
+    keep(block_out)
+    keep(state)
+    keep(rows_h)
+    keep(waves_h)
+    keep(sums)
+    keep(parts)
+    keep(levels)
+
+
+@njit(**OPTIONS)
+def crossing_table(z, pattern, grid, gate, capacity, position, number, direction, firsts, unresolved, start, stop):
+    """Crossings of rows ``start .. stop - 1``, row by row: the pattern of a trigonometric state function.
+
+    Args:
+        position, number, direction: (B, capacity), written; direction 0 past the last crossing of a row. Positions
+            are in [-1, 1]; not sorted.
+        firsts: (B, m), written: whether f lies above each level at -1.
+        unresolved: (B,), written: parts of cells decided by the signs at their ends alone; -1 for nan or inf.
+    """
+    n, row_z, factor_z = pattern
+    half, table = grid
+    gate_levels, jumps, _, closed = gate
+    block_z, waves = np.empty((z.shape[1], LANES)), np.empty((2 * n + 2, LANES))
+    values, slopes = np.empty((2 * half + 1, LANES)), np.empty((2 * half + 1, LANES))
+    work = (values, slopes, np.empty((2 * n + 2, LANES)), np.empty((80, 6)), np.empty((capacity, LANES)))
+    crossings = (np.empty((capacity, LANES)), np.empty((capacity, LANES)), np.empty((capacity, LANES)))
+    levels, first_level = np.empty((jumps.shape[0], LANES)), np.zeros((jumps.shape[0], LANES))
+    counts, exponent = np.zeros((2, LANES), np.int64), np.zeros(LANES, np.int64)
+    for first in range(start, stop, LANES):
+        lanes = min(LANES, stop - first)
+        load_rows(z, first, lanes, block_z, exponent)
+        scale_levels(gate_levels, exponent, levels)
+        load_waves(address(block_z), z.shape[1], address(row_z), address(factor_z), address(waves), n)
+        slots = find_crossings(waves, n, half, table, levels, closed, work, crossings, first_level, counts)
+        for lane in range(lanes):
+            row = first + lane
+            unresolved[row] = -1 if exponent[lane] == POISON else counts[1, lane]
+            for i in range(slots):
+                position[row, i], number[row, i] = crossings[0][i, lane], int(crossings[1][i, lane])
+                direction[row, i] = int(crossings[2][i, lane])
+            for i in range(slots, capacity):
+                direction[row, i] = 0
+            for j in range(jumps.shape[0]):
+                firsts[row, j] = first_level[j, lane] > 0.0
+        exponent[:] = 0
+    keep(block_z)
+    keep(waves)

@@ -1,0 +1,286 @@
+"""Exact transform for piecewise polynomials of degree at most 2 on both sides: closed forms per piece.
+
+On every piece of the common refinement the state function has at most three Bernstein coefficients. Per gate level
+the set where it lies above the level is at most two intervals, given in closed form; the moments of an integrand
+``h`` against Bernstein test polynomials over such an interval are exact Gauss-Legendre sums. The same kernel computes
+
+* the transform: pattern from z, ``h = p^T z``, tested with q;
+* the vector-Jacobian product: pattern from z, ``h = q^T g``, tested with p;
+* the Jacobian-vector product and the decoupled form: pattern from z, ``h = p^T v``, tested with q.
+
+Nothing of the size of a mesh is ever formed, and nothing but z is needed for the derivative.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .blocks import (
+    INLINE, OPTIONS, gather_product, load_columns, rescale_block, restore_rows, scale_levels,
+)  # fmt: skip
+from .simd import (
+    LANES, absolute, address, entry, fma, int_at, is_any, keep, load, maximum, minimum, real_at, scatter, select,
+    splat, sqrt, store,
+)  # fmt: skip
+
+
+
+@njit(**INLINE)
+def linear_interval(a0, a1):
+    """``{t in [0, 1] : (1 - t) a0 + t a1 > 0}`` for a0, a1 of opposite sign, as (t, 1 - t) of both ends and width."""
+    root, rest = a0 / (a0 - a1), a1 / (a1 - a0)
+    down = a0 > 0.0
+    return (
+        select(down, 0.0, root),
+        select(down, 1.0, rest),
+        select(down, root, 1.0),
+        select(down, rest, 0.0),
+        select(down, root, rest),
+    )
+
+
+@njit(**INLINE)
+def discriminant(a0, a1, a2):
+    """``a1**2 - a0 a2`` with one rounding error at the end (Kahan)."""
+    product = a0 * a2
+    return fma(a1, a1, -product) - fma(a0, a2, -product)
+
+
+@njit(**INLINE)
+def quadratic_intervals(a0, a1, a2):
+    """Where a quadratic in Bernstein form is positive, for coefficients of mixed sign.
+
+    Roots in the projective coordinate ``t/(1 - t)`` solve ``a2 x^2 + 2 a1 x + a0 = 0``; with
+    ``w = -(a1 + sign(a1) sqrt(disc))`` they are ``a0/w <= w/a2``, so that t and 1 - t both keep full relative accuracy.
+
+    Returns:
+        two intervals, each as (t, 1 - t) of both ends and its width; the second is used only for
+        "positive at both ends, negative between", and has width 0 otherwise.
+    """
+    disc = discriminant(a0, a1, a2)
+    real = disc > 0.0
+    radius = sqrt(maximum(disc, 0.0))
+    w = select(a1 >= 0.0, -a1 - radius, radius - a1)
+    # low root a0/w, high root w/a2
+    low_sum, high_sum = a0 + w, w + a2
+    low, low_rest = a0 / low_sum, w / low_sum
+    high, high_rest = w / high_sum, a2 / high_sum
+    starts, ends = a0 > 0.0, a2 > 0.0
+    both, neither = starts & ends, (a0 <= 0.0) & (a2 <= 0.0)
+    single, dips = ~(both | neither), both & real
+    # signs are compared, not multiplied: a product of tiny numbers may underflow
+    use_high = ((w > 0.0) & (a2 > 0.0)) | ((w < 0.0) & (a2 < 0.0))
+    one, one_rest = select(use_high, high, low), select(use_high, high_rest, low_rest)
+    gap = 2.0 * radius * absolute(w / (low_sum * high_sum))
+    # first interval
+    left = select(neither, low, select(single & ends, one, 0.0))
+    left_rest = select(neither, low_rest, select(single & ends, one_rest, 1.0))
+    right = select(neither, high, select(single & starts, one, select(dips, low, 1.0)))
+    right_rest = select(neither, high_rest, select(single & starts, one_rest, select(dips, low_rest, 0.0)))
+    width = select(
+        neither, select(real, gap, 0.0), select(single, select(starts, one, one_rest), select(dips, low, 1.0))
+    )
+    second = select(dips, high_rest, 0.0)
+    return left, left_rest, right, right_rest, width, high, high_rest, second
+
+
+@njit(**INLINE)
+def polynomial(degree, c0, c1, c2, t, rest):
+    """Value at t of a polynomial of degree <= 2 in Bernstein form, ``rest = 1 - t``."""
+    if degree == 0:
+        return c0
+    if degree == 1:
+        return c0 * rest + c1 * t
+    return (c0 * rest + c1 * t * 2.0) * rest + c2 * t * t
+
+
+@njit(**INLINE)
+def interval_moments(degree_h, h0, h1, h2, degree_t, left, left_rest, right, right_rest, weight, rule, points):
+    """``weight * sum_i omega_i h(t_i) B_k(t_i)`` for the Bernstein polynomials B_k of degree ``degree_t``."""
+    m0, m1, m2 = splat(0.0), splat(0.0), splat(0.0)
+    for i in range(points):
+        x, y = real_at(rule, 3 * i), real_at(rule, 3 * i + 1)
+        t = left * y + right * x
+        rest = left_rest * y + right_rest * x
+        value = polynomial(degree_h, h0, h1, h2, t, rest) * (weight * real_at(rule, 3 * i + 2))
+        if degree_t == 0:
+            m0 = m0 + value
+        elif degree_t == 1:
+            m0 = m0 + value * rest
+            m1 = m1 + value * t
+        else:
+            m0 = m0 + value * rest * rest
+            m1 = m1 + value * (2.0 * t) * rest
+            m2 = m2 + value * t * t
+    return m0, m1, m2
+
+
+@njit(**INLINE)
+def extremes(degree, f0, f1, f2):
+    """Smallest and largest Bernstein coefficient."""
+    low, high = f0, f0
+    if degree >= 1:
+        low, high = minimum(low, f1), maximum(high, f1)
+    if degree == 2:
+        low, high = minimum(low, f2), maximum(high, f2)
+    return low, high
+
+
+@njit(**INLINE)
+def coefficients(block, ids, piece, degree):
+    """The Bernstein coefficients of a piece, repeated past the degree."""
+    c0 = load(block, int_at(ids, 3 * piece))
+    c1 = load(block, int_at(ids, 3 * piece + 1)) if degree >= 1 else c0
+    c2 = load(block, int_at(ids, 3 * piece + 2)) if degree >= 2 else c0
+    return c0, c1, c2
+
+
+@njit(**INLINE)
+def is_above(low, high, level, closed):
+    """Lanes whose polynomial lies above the level almost everywhere; ``closed`` counts equality as above."""
+    return (low >= level) if closed else ((low >= level) & (high > level))
+
+
+@njit(**INLINE)
+def is_below(low, high, level, closed):
+    """Lanes whose polynomial lies below the level almost everywhere."""
+    return ((high <= level) & (low < level)) if closed else (high <= level)
+
+
+@njit(**INLINE)
+def crossing_moments(degree_f, a0, a1, a2, mixed, jump, degree_h, h0, h1, h2, degree_t, rule, points):
+    """Moments over ``{f > level}`` of one piece in the lanes where the level is crossed; ``a = f - level``."""
+    if degree_f == 1:
+        left, left_rest, right, right_rest, length = linear_interval(a0, a1)
+        start, start_rest, second = right, right_rest, splat(0.0)
+    else:
+        left, left_rest, right, right_rest, length, start, start_rest, second = quadratic_intervals(a0, a1, a2)
+    # lanes without a crossing may hold nan: their end points are replaced, not multiplied by 0
+    left, left_rest = select(mixed, left, 0.0), select(mixed, left_rest, 0.0)
+    right, right_rest = select(mixed, right, 0.0), select(mixed, right_rest, 0.0)
+    weight = select(mixed, length * jump, 0.0)
+    m0, m1, m2 = interval_moments(
+        degree_h, h0, h1, h2, degree_t, left, left_rest, right, right_rest, weight, rule, points
+    )
+    twice = mixed & (second > 0.0)
+    if is_any(twice):
+        start, start_rest = select(twice, start, 0.0), select(twice, start_rest, 0.0)
+        weight = select(twice, second * jump, 0.0)
+        n0, n1, n2 = interval_moments(
+            degree_h, h0, h1, h2, degree_t, start, start_rest, splat(1.0), splat(0.0), weight, rule, points
+        )
+        m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+    return m0, m1, m2
+
+
+@njit(**INLINE)
+def add_row(sums, row, moment, mass, degree_h, h0, h1, h2):
+    """Add a moment of the crossed parts and the mass-matrix row of the whole part to ``sums[row]``."""
+    total = load(sums, row) + moment + h0 * real_at(mass, 0)
+    if degree_h >= 1:
+        total = total + h1 * real_at(mass, 1)
+    if degree_h >= 2:
+        total = total + h2 * real_at(mass, 2)
+    store(sums, row, total)
+
+
+@njit(**INLINE)
+def integrate_pieces(
+    pieces, state, ids_f, degree_f, integrands, ids_h, degree_h, sums, ids_t, degree_t,
+    mass, rule, points, widths, levels, count, jumps, base, closed,
+):  # fmt: skip
+    """Add the moments over all pieces and gate levels to ``sums``; arrays are given by address."""
+    for k in range(pieces):
+        f0, f1, f2 = coefficients(state, ids_f, k, degree_f)
+        h0, h1, h2 = coefficients(integrands, ids_h, k, degree_h)
+        low, high = extremes(degree_f, f0, f1, f2)
+        width = real_at(widths, k)
+        whole = splat(base * width)
+        m0, m1, m2 = splat(0.0), splat(0.0), splat(0.0)
+        for j in range(count):
+            level, jump = load(levels, j), real_at(jumps, j) * width
+            above, below = is_above(low, high, level, closed), is_below(low, high, level, closed)
+            whole = whole + select(above, jump, 0.0)
+            mixed = ~(above | below)
+            if is_any(mixed):
+                n0, n1, n2 = crossing_moments(
+                    degree_f, f0 - level, f1 - level, f2 - level, mixed, jump,
+                    degree_h, h0, h1, h2, degree_t, rule, points,
+                )  # fmt: skip
+                m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+        h0, h1, h2 = h0 * whole, h1 * whole, h2 * whole
+        stride = 8 * (degree_h + 1)
+        add_row(sums, int_at(ids_t, 3 * k), m0, mass, degree_h, h0, h1, h2)
+        if degree_t >= 1:
+            add_row(sums, int_at(ids_t, 3 * k + 1), m1, mass + stride, degree_h, h0, h1, h2)
+        if degree_t >= 2:
+            add_row(sums, int_at(ids_t, 3 * k + 2), m2, mass + 2 * stride, degree_h, h0, h1, h2)
+
+
+@njit(**OPTIONS)
+def local_rows(z, h, out, same, pattern, integrand, test, mass, rule, widths, gate, start, stop):
+    """Rows ``start .. stop - 1`` of the local transform.
+
+    Args:
+        z: (B, d_pattern) coefficients of the state function.
+        h: (B, d_h) coefficients of the integrand; ignored if ``same``.
+        out: (B, d_test), written.
+        pattern, integrand, test: side tables ``(ids, degree, ptr, index, value, ptr_t, index_t, value_t)``: the
+            functionals that give Bernstein coefficients, as CSR, and their transpose.
+        mass: exact ``integral_0^1 B_i B_j``, (degree_test + 1, degree_h + 1).
+        rule: (n, 3) Gauss-Legendre nodes t, 1 - t and weights on [0, 1].
+        widths: (pieces,) factor of each piece.
+        gate: ``(levels, jumps, base, closed)``.
+    """
+    ids_f, degree_f, ptr_f, index_f, value_f, _, _, _ = pattern
+    ids_h, degree_h, ptr_h, index_h, value_h, _, _, _ = integrand
+    ids_t, degree_t, ptr_t, _, _, out_ptr, out_index, out_value = test
+    gate_levels, jumps, base, closed = gate
+    size_f, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
+    count_f, count_h, count_t = ptr_f.shape[0] - 1, ptr_h.shape[0] - 1, ptr_t.shape[0] - 1
+    block_z, states = np.empty((size_f, LANES)), np.empty((count_f, LANES))
+    block_h, integrands = np.empty((size_h, LANES)), np.empty((count_h, LANES))
+    sums, block_out = np.empty((count_t, LANES)), np.empty((size_t, LANES))
+    levels = np.empty((jumps.shape[0], LANES))
+    exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    at_z, at_state, at_sums, at_out = address(block_z), address(states), address(sums), address(block_out)
+    at_h = at_z if same else address(block_h)
+    at_integrands = at_state if same else address(integrands)
+    scale_levels(gate_levels, exponent, levels)
+    for first in range(start, stop, LANES):
+        lanes = min(LANES, stop - first)
+        ordinary = load_columns(entry(z, first * size_f), size_f, lanes, at_z, size_f)
+        if not ordinary:
+            rescale_block(exponent, block_z, size_f)
+            scale_levels(gate_levels, exponent, levels)
+        gather_product(count_f, address(ptr_f), address(index_f), address(value_f), at_z, at_state)
+        if not same:
+            ordinary_h = load_columns(entry(h, first * size_h), size_h, lanes, at_h, size_h)
+            if not ordinary_h:
+                rescale_block(exponent_h, block_h, size_h)
+            ordinary = ordinary and ordinary_h
+            gather_product(count_h, address(ptr_h), address(index_h), address(value_h), at_h, at_integrands)
+        for i in range(count_t):
+            store(at_sums, i, splat(0.0))
+        integrate_pieces(
+            widths.shape[0], at_state, address(ids_f), degree_f, at_integrands, address(ids_h), degree_h,
+            at_sums, address(ids_t), degree_t, address(mass), address(rule), rule.shape[0], address(widths),
+            address(levels), jumps.shape[0], address(jumps), base, closed,
+        )  # fmt: skip
+        gather_product(size_t, address(out_ptr), address(out_index), address(out_value), at_sums, at_out)
+        if ordinary:
+            for i in range(size_t):
+                scatter(entry(out, first * size_t + i), size_t, lanes, load(at_out, i))
+        else:
+            restore_rows(block_out, first, stop, out, exponent if same else exponent_h, exponent)
+            exponent[:] = 0
+            exponent_h[:] = 0
+            scale_levels(gate_levels, exponent, levels)
+    keep(block_z)
+    keep(block_h)
+    keep(states)
+    keep(integrands)
+    keep(sums)
+    keep(block_out)
+    keep(levels)

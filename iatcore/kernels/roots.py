@@ -1,0 +1,325 @@
+"""Level crossings of one function on one piece: closed forms up to degree 2, bisection decided by bounds beyond.
+
+A function on a piece is a polynomial in Bernstein form in the local coordinate t in [0, 1] plus a trigonometric
+polynomial in ``s = left + width t``. Positions are pairs (t, 1 - t), kept as one signed number: t up to 1/2, then
+``t - 1``, so that both ends of a piece have full relative accuracy.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .blocks import OPTIONS
+
+DERIVATIVE_BOUND = math.sqrt(3.0) / 216.0
+NARROW = 1e-10
+EPS = 2.0**-52
+
+
+@njit(**OPTIONS)
+def encode(t, rest):
+    """One signed number for (t, 1 - t)."""
+    if t <= 0.5:
+        return t
+    return -rest if rest > 0.0 else 1.0
+
+
+@njit(**OPTIONS)
+def decode(offset):
+    """(t, 1 - t) from the signed number."""
+    return (offset, 1.0 - offset) if offset >= 0.0 else (1.0 + offset, -offset)
+
+
+@njit(**OPTIONS)
+def bernstein_slope(coefficients, degree, t, rest):
+    """Value and derivative with respect to t of a polynomial in Bernstein form (de Casteljau on a copy)."""
+    row = coefficients[: degree + 1].copy()
+    for step in range(degree - 1):
+        for i in range(degree - step):
+            row[i] = row[i] * rest + row[i + 1] * t
+    if degree == 0:
+        return row[0], 0.0
+    return row[0] * rest + row[1] * t, degree * (row[1] - row[0])
+
+
+@njit(**OPTIONS)
+def state_slope(coefficients, degree, waves, n, lane, left, width, t):
+    """f and df/dt at the local coordinate t; ``degree = -1`` means no polynomial, ``n = -1`` no waves."""
+    value, slope = 0.0, 0.0
+    if degree >= 0:
+        value, slope = bernstein_slope(coefficients, degree, t, 1.0 - t)
+    if n >= 0:
+        s = left + width * t
+        cosine, sine = math.cos(math.pi * s), math.sin(math.pi * s)
+        re, im, dre, dim = 0.0, 0.0, 0.0, 0.0
+        for k in range(n, -1, -1):
+            a, b = waves[k, lane], waves[n + 1 + k, lane]
+            re, im = re * cosine - im * sine + b, re * sine + im * cosine - a
+            dre, dim = dre * cosine - dim * sine + a * k, dre * sine + dim * cosine + b * k
+        value += re
+        slope += dre * math.pi * width
+    return value, slope
+
+
+@njit(**OPTIONS)
+def polish(coefficients, degree, waves, n, lane, left, width, level, low, high, rising):
+    """The crossing in ``[low, high]`` by Newton steps kept inside the shrinking bracket."""
+    x = 0.5 * (low + high)
+    for _ in range(200):
+        f, slope = state_slope(coefficients, degree, waves, n, lane, left, width, x)
+        f -= level
+        if (f > 0.0) == rising:
+            high = x
+        else:
+            low = x
+        following = x - f / slope if slope != 0.0 else 2.0
+        if not (low <= following <= high):
+            following = 0.5 * (low + high)
+        if abs(following - x) <= 2.0**-54 * max(abs(x), 2.0**-1000) or following == x:
+            return following
+        x = following
+    return x
+
+
+@njit(**OPTIONS)
+def subdivide(
+    coefficients, degree, waves, n, lane, left, width, level, start, share, ends, bounds, roots, rising, stack
+):
+    """Crossings in the part ``[start, start + share]`` of a piece (local coordinate), by bisection.
+
+    Args:
+        ends: ``f - level`` and ``share f'/3`` at the left end of the part, then at the right end.
+        bounds: for the part: on abs(f - H), on a third of abs(f' - H') times its length, on rounding.
+        roots, rising: receive the crossings (local coordinate) and their directions.
+        stack: (depth, 6) scratch.
+
+    Returns:
+        number of crossings, and number of parts decided by the signs at their ends alone.
+    """
+    count, unresolved, top = 0, 0, 1
+    stack[0, 0], stack[0, 1] = start, share
+    stack[0, 2:6] = ends
+    rounding = bounds[2]
+    while top > 0:
+        top -= 1
+        a, w = stack[top, 0], stack[top, 1]
+        b0, g0, b3, g3 = stack[top, 2], stack[top, 3], stack[top, 4], stack[top, 5]
+        ratio = (w / share) ** 4
+        value_bound = (bounds[0] - rounding) * ratio + rounding
+        slope_bound = (bounds[1] - 3.0 * rounding) * ratio + 3.0 * rounding
+        b1, b2 = b0 + g0, b3 - g3
+        low, high = min(b0, b1, b2, b3), max(b0, b1, b2, b3)
+        if low > value_bound or high < -value_bound:
+            continue
+        middle_step = b2 - b1
+        monotone = min(g0, middle_step, g3) > slope_bound or max(g0, middle_step, g3) < -slope_bound
+        flat = max(abs(low), abs(high)) <= 4.0 * rounding
+        if not monotone and w > NARROW * share and not flat and top + 2 < stack.shape[0]:
+            middle = a + 0.5 * w
+            f, slope = state_slope(coefficients, degree, waves, n, lane, left, width, middle)
+            f -= level
+            g = slope * (0.5 * w / 3.0)
+            stack[top, 0], stack[top, 1] = middle, 0.5 * w
+            stack[top, 2], stack[top, 3], stack[top, 4], stack[top, 5] = f, g, b3, 0.5 * g3
+            stack[top + 1, 0], stack[top + 1, 1] = a, 0.5 * w
+            stack[top + 1, 2], stack[top + 1, 3], stack[top + 1, 4], stack[top + 1, 5] = b0, 0.5 * g0, f, g
+            top += 2
+            continue
+        if not monotone:
+            unresolved += 1
+        if (b0 > 0.0) != (b3 > 0.0) and count < roots.shape[0]:
+            up = b3 > 0.0
+            roots[count] = polish(coefficients, degree, waves, n, lane, left, width, level, a, a + w, up)
+            rising[count] = up
+            count += 1
+    return count, unresolved
+
+
+@njit(**OPTIONS)
+def quadratic_crossings(a0, a1, a2, offsets, rising):
+    """Sign changes in [0, 1] of a quadratic in Bernstein form; returns their number (at most 2).
+
+    Roots in the coordinate ``x = t/(1 - t)`` solve ``a2 x^2 + 2 a1 x + a0 = 0``; t and 1 - t keep full relative accuracy.
+    """
+    above0, above2 = a0 > 0.0, a2 > 0.0
+    disc = a1 * a1 - a0 * a2
+    if above0 == above2 and (disc <= 0.0 or (a1 > 0.0) == above0):
+        return 0
+    radius = math.sqrt(max(disc, 0.0))
+    w = -a1 - radius if a1 >= 0.0 else radius - a1
+    if above0 != above2:
+        use_high = (w > 0.0 and a2 > 0.0) or (w < 0.0 and a2 < 0.0)
+        top, bottom = (w, a2) if use_high else (a0, w)
+        total = top + bottom
+        offsets[0] = encode(top / total, bottom / total) if total != 0.0 else 1.0
+        rising[0] = above2
+        return 1
+    if a0 + w == 0.0 or w + a2 == 0.0:
+        return 0
+    offsets[0], rising[0] = encode(a0 / (a0 + w), w / (a0 + w)), not above0
+    offsets[1], rising[1] = encode(w / (w + a2), a2 / (w + a2)), above0
+    return 2
+
+
+@njit(**OPTIONS)
+def piece_crossings(coefficients, degree, waves, n, left, width, parts, level, offsets, rising, stack, roots, ups):
+    """All crossings of one level on one piece, in order; returns their number and that of unresolved parts.
+
+    Args:
+        waves: (2 (n + 1), 1) trigonometric part; n = -1 for none.
+        parts: number of equal parts to start from where there is no closed form.
+        offsets, rising: receive signed positions and directions.
+    """
+    if n < 0 and degree <= 2:
+        if degree <= 0:
+            return 0, 0
+        a0, a2 = coefficients[0] - level, coefficients[degree] - level
+        if degree == 2:
+            return quadratic_crossings(a0, coefficients[1] - level, a2, offsets, rising), 0
+        if (a0 > 0.0) == (a2 > 0.0):
+            return 0, 0
+        offsets[0], rising[0] = encode(a0 / (a0 - a2), a2 / (a2 - a0)), a2 > 0.0
+        return 1, 0
+    share = 1.0 / parts
+    size, fourth = abs(level), 0.0
+    for i in range(degree + 1):
+        size = max(size, abs(coefficients[i]))
+    if degree >= 4:
+        for i in range(degree - 3):
+            c = coefficients[i : i + 5]
+            fourth = max(fourth, abs(c[0] - 4.0 * c[1] + 6.0 * c[2] - 4.0 * c[3] + c[4]))
+        fourth *= degree * (degree - 1.0) * (degree - 2.0) * (degree - 3.0) * share**4
+    for k in range(n + 1):
+        radius = math.hypot(waves[k, 0], waves[n + 1 + k, 0])
+        fourth += radius * (k * math.pi * width * share) ** 4
+        size += abs(waves[k, 0]) + abs(waves[n + 1 + k, 0])
+    rounding = size * EPS * (max(degree, 0) + max(n, 0) + 8.0)
+    bounds = np.array([fourth / 384.0 + rounding, fourth * DERIVATIVE_BOUND / 3.0 + 3.0 * rounding, rounding])
+    ends = np.empty(4)
+    count, unresolved = 0, 0
+    f, slope = state_slope(coefficients, degree, waves, n, 0, left, width, 0.0)
+    for i in range(parts):
+        start = i * share
+        following, next_slope = state_slope(coefficients, degree, waves, n, 0, left, width, start + share)
+        ends[0], ends[1], ends[2], ends[3] = f - level, slope * share / 3.0, following - level, next_slope * share / 3.0
+        found, open_parts = subdivide(
+            coefficients, degree, waves, n, 0, left, width, level, start, share, ends, bounds, roots, ups, stack
+        )
+        unresolved += open_parts
+        for m in range(found):
+            if count < offsets.shape[0]:
+                offsets[count], rising[count] = encode(roots[m], 1.0 - roots[m]), ups[m]
+                count += 1
+        f, slope = following, next_slope
+    return count, unresolved
+
+
+@njit(**OPTIONS)
+def pattern_rows(z, tables, waves_of, gate, parts, capacity, start, stop):
+    """Crossings of rows ``start .. stop - 1`` on every piece.
+
+    Args:
+        z: (B, d) coefficients, rows finite and of ordinary magnitude.
+        tables: ``(left, width, ptr, index, coefficients, degree)`` of the piecewise part.
+        waves_of: ``(n, row, factor, function)``: harmonic i is ``factor[i]`` times wave ``row[i]`` in
+            function ``function[i]``.
+        gate: ``(levels, closed)``; ``levels`` has shape (B, m).
+        parts: (pieces,) parts to start from.
+        capacity: crossings of one level on one piece.
+
+    Returns:
+        ``(initial, counts, unresolved, piece, offset, level, rising)``: slope index at the left end of each piece,
+        shape (rows, pieces); crossings per row; parts decided by end signs per row; then the crossings, flat.
+    """
+    lefts, widths, ptr, index, table, degree = tables
+    n, wave_row, factor, function = waves_of
+    levels, closed = gate
+    pieces = lefts.shape[0]
+    rows = stop - start
+    initial, counts = np.zeros((rows, pieces), np.int64), np.zeros(rows, np.int64)
+    unresolved = np.zeros(rows, np.int64)
+    size = max(64, rows * 8)
+    piece, offset = np.empty(size, np.int64), np.empty(size)
+    number, rising = np.empty(size, np.int64), np.empty(size, np.bool_)
+    used = 0
+    coefficients = np.zeros(max(degree + 1, 1))
+    waves = np.zeros((2 * max(n, 0) + 2, 1))
+    offsets, ups = np.empty(capacity), np.empty(capacity, np.bool_)
+    roots, root_ups = np.empty(capacity), np.empty(capacity, np.bool_)
+    stack = np.empty((128, 6))
+    for r in range(rows):
+        row = z[start + r]
+        waves[:] = 0.0
+        for i in range(wave_row.shape[0]):
+            waves[wave_row[i], 0] += factor[i] * row[function[i]]
+        n_row = n
+        while n_row > 0 and waves[n_row, 0] == 0.0 and waves[n + 1 + n_row, 0] == 0.0:
+            n_row -= 1
+        active = waves
+        if n_row < n and n >= 0:
+            active = np.zeros((2 * n_row + 2, 1))
+            active[: n_row + 1] = waves[: n_row + 1]
+            active[n_row + 1 :] = waves[n + 1 : n + 2 + n_row]
+        for k in range(pieces):
+            coefficients[:] = 0.0
+            for m in range(ptr[k], ptr[k + 1]):
+                for i in range(degree + 1):
+                    coefficients[i] += table[m, i] * row[index[m]]
+            constant = True
+            for i in range(1, degree + 1):
+                constant = constant and coefficients[i] == coefficients[0]
+            constant = constant and n_row <= 0
+            n_here, deg_here = n_row, degree
+            if n_row == 0:
+                # only a constant is left of the trigonometric part
+                for i in range(max(degree + 1, 1)):
+                    coefficients[i] += waves[n + 1, 0]
+                n_here, deg_here = -1, max(degree, 0)
+            f0, _ = state_slope(coefficients, deg_here, active, n_here, 0, lefts[k], widths[k], 0.0)
+            first = used
+            below = 0
+            for j in range(levels.shape[1]):
+                level = levels[start + r, j]
+                if f0 > level or (constant and closed and f0 == level):
+                    below = j + 1
+                if constant:
+                    continue
+                found, open_parts = piece_crossings(
+                    coefficients, deg_here, active, n_here, lefts[k], widths[k], parts[k], level, offsets, ups,
+                    stack, roots, root_ups,
+                )  # fmt: skip
+                unresolved[r] += open_parts
+                while used + found > size:
+                    piece, offset = np.concatenate((piece, piece)), np.concatenate((offset, offset))
+                    number, rising = np.concatenate((number, number)), np.concatenate((rising, rising))
+                    size *= 2
+                for m in range(found):
+                    piece[used], offset[used], number[used], rising[used] = k, offsets[m], j, ups[m]
+                    used += 1
+            initial[r, k] = below
+            counts[r] += used - first
+            sort_crossings(offset, number, rising, first, used)
+    return initial, counts, unresolved, piece[:used], offset[:used], number[:used], rising[:used]
+
+
+@njit(**OPTIONS)
+def place(offset):
+    """A key that orders signed positions: those past the middle follow those before it."""
+    return offset if offset >= 0.0 else 1.0 + offset
+
+
+@njit(**OPTIONS)
+def sort_crossings(offset, number, rising, first, last):
+    """Insertion sort of entries ``first .. last - 1`` by position; stable."""
+    for i in range(first + 1, last):
+        o, j, up = offset[i], number[i], rising[i]
+        m = i
+        while m > first and (
+            place(offset[m - 1]) > place(o) or (place(offset[m - 1]) == place(o) and offset[m - 1] < 0 and o < 0 and offset[m - 1] > o)
+        ):
+            offset[m], number[m], rising[m] = offset[m - 1], number[m - 1], rising[m - 1]
+            m -= 1
+        offset[m], number[m], rising[m] = o, j, up

@@ -1,0 +1,93 @@
+"""Trigonometric polynomials on lanes: ``f(s) = b_0 + sum_k a_k sin(k pi s) + b_k cos(k pi s)``.
+
+A block of functions is the address of an array of ``2 (n + 1)`` rows: ``a_0 .. a_n`` (a_0 unused) and ``b_0 .. b_n``.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from .blocks import INLINE
+from .simd import absolute, int_at, load, nearest, real_at, select, splat, store
+
+_SINE = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(9))
+_COSINE = tuple((-1) ** k / math.factorial(2 * k) for k in range(10))
+
+
+@njit(**INLINE)
+def sine_cosine(x):
+    """``sin(pi x), cos(pi x)`` for abs x <= 1: reduction to abs(x) <= 1/4, which is exact, then Taylor."""
+    quarter = nearest(x * 2.0)
+    y = (x - quarter * 0.5) * math.pi
+    y2 = y * y
+    s = splat(_SINE[8])
+    c = splat(_COSINE[9])
+    for k in range(7, -1, -1):
+        s = s * y2 + _SINE[k]
+    for k in range(8, -1, -1):
+        c = c * y2 + _COSINE[k]
+    s = s * y
+    size = absolute(quarter)
+    odd, half = size == 1.0, size == 2.0
+    sine, cosine = select(odd, c, s), select(odd, s, c)
+    sine = select(half | (odd & (quarter < 0.0)), -sine, sine)
+    cosine = select(half | (odd & (quarter > 0.0)), -cosine, cosine)
+    return sine, cosine
+
+
+@njit(**INLINE)
+def wave_value(waves, n, sine, cosine):
+    """f at the point whose ``sin(pi s), cos(pi s)`` are given: Horner in ``exp(i pi s)``."""
+    re, im = splat(0.0), splat(0.0)
+    for k in range(n, 0, -1):
+        real = re * cosine - im * sine + load(waves, n + 1 + k)
+        im = re * sine + im * cosine - load(waves, k)
+        re = real
+    return re * cosine - im * sine + load(waves, n + 1)
+
+
+@njit(**INLINE)
+def wave_slope(waves, n, sine, cosine):
+    """f and f' at a point (f' with respect to s)."""
+    re, im, dre, dim = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+    for k in range(n, 0, -1):
+        a, b = load(waves, k), load(waves, n + 1 + k)
+        real = re * cosine - im * sine + b
+        im = re * sine + im * cosine - a
+        re = real
+        real = dre * cosine - dim * sine + a * float(k)
+        dim = dre * sine + dim * cosine + b * float(k)
+        dre = real
+    return (
+        re * cosine - im * sine + load(waves, n + 1),
+        (dre * cosine - dim * sine) * math.pi,
+    )
+
+
+@njit(**INLINE)
+def add_wave_tests(sums, n, sine, cosine, weight):
+    """Add ``weight sin(k pi s)`` to row k and ``weight cos(k pi s)`` to row n + 1 + k of ``sums``."""
+    s, c = weight * 0.0, weight
+    for k in range(n + 1):
+        store(sums, k, load(sums, k) + s)
+        store(sums, n + 1 + k, load(sums, n + 1 + k) + c)
+        s, c = s * cosine + c * sine, c * cosine - s * sine
+
+
+@njit(**INLINE)
+def load_waves(block, size, row, factor, waves, n):
+    """Coefficients of a trigonometric basis as waves: function j is ``factor[j]`` times wave ``row[j]``."""
+    for k in range(2 * (n + 1)):
+        store(waves, k, splat(0.0))
+    for j in range(size):
+        k = int_at(row, j)
+        store(waves, k, load(waves, k) + load(block, j) * real_at(factor, j))
+
+
+@njit(**INLINE)
+def unload_waves(sums, size, row, factor, block):
+    """The transpose of :func:`load_waves`."""
+    for j in range(size):
+        store(block, j, load(sums, int_at(row, j)) * real_at(factor, j))

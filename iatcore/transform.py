@@ -1,0 +1,371 @@
+"""The integral activation transform ``u = integral over [-1, 1] of q(s) sigma(z^T p(s)) ds``, exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import gates
+from .bases import Basis, basis
+from .checks import check_pair, check_rows
+from .discrete import DiscreteIAT
+from .gates import Gate
+from .kernels import fused
+from .kernels.local import local_rows
+from .kernels.quadrature import APPLY, MATRIX, moment_rows
+from .pattern import ActivationPattern, activation_pattern, crossing_capacity
+from .plan import MomentPlan, local_plan, moment_plan, wave_frame, wave_grid, waves
+from .threads import over_rows
+
+Floats = NDArray[np.float64]
+LOCAL_DEGREE = 2
+LARGEST_MATRIX_BATCH = 4096
+
+
+def is_local(b: Basis) -> bool:
+    """Whether closed forms per piece apply: piecewise polynomials of degree at most 2."""
+    return b.is_piecewise and b.degree <= LOCAL_DEGREE
+
+
+def is_wave(b: Basis) -> bool:
+    """Whether the basis is trigonometric."""
+    return b.is_trigonometric and b.max_frequency > 0
+
+
+class IAT:
+    """The exact transform of IAT (4) for step gates: ``u = S(z) z``, IAT (17)-(18).
+
+    Args:
+        p: input basis (d_in functions), as :func:`iatcore.basis` takes it.
+        q: output basis (d_out functions).
+        gate: the scalar gate sigma; None is ReLU.
+
+    Results are computed in float64; float32 input gives float32 output, integers give float64. A row with nan or inf
+    gives nan in that row alone.
+    """
+
+    def __init__(self, p: Any, q: Any, gate: Gate | None = None) -> None:
+        self.p: Basis = basis(p)
+        self.q: Basis = basis(q)
+        self.gate: Gate = gates.relu() if gate is None else gate
+        if not isinstance(self.gate, Gate):
+            raise TypeError(f"gate must be an iatcore.Gate, got {gate!r}")
+        self._moment_plans: dict[tuple[Fraction, ...], MomentPlan] = {}
+
+    @property
+    def in_size(self) -> int:
+        """Number d_in of input functions."""
+        return self.p.size
+
+    @property
+    def out_size(self) -> int:
+        """Number d_out of output functions."""
+        return self.q.size
+
+    def __repr__(self) -> str:
+        return f"IAT({self.p!r}, {self.q!r}, gate={self.gate!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"p": self.p, "q": self.q, "gate": self.gate, "_moment_plans": {}}
+
+    # -- the transform -------------------------------------------------------------------------------------------
+
+    def __call__(self, z: ArrayLike) -> NDArray[Any]:
+        """``u_i = integral q_i(s) sigma(z^T p(s)) ds``.
+
+        Args:
+            z: real, shape (..., d_in).
+
+        Returns:
+            shape (..., d_out).
+
+        Raises:
+            TypeError: z is not real.
+            ValueError: the last dimension is not d_in.
+        """
+        rows, shape, dtype = check_rows(z, self.in_size, "z")
+        return self.forward(rows)[0].astype(dtype, copy=False).reshape(*shape, self.out_size)
+
+    def pattern(self, z: ArrayLike) -> ActivationPattern:
+        """The activation pattern D(z) of a batch of shape (..., d_in), IAT (19); raises as :meth:`__call__`."""
+        return activation_pattern(self.p, self.gate, z)
+
+    def activation_matrix(
+        self, z: ArrayLike | None = None, *, pattern: ActivationPattern | None = None
+    ) -> NDArray[Any]:
+        """``S = integral a(f(s)) q(s) p(s)^T ds``, IAT (18), shape (..., d_out, d_in).
+
+        Args:
+            z: the batch whose pattern is taken; or
+            pattern: a pattern from anywhere (the decoupled form, IAT 4.4).
+
+        Raises:
+            TypeError: not exactly one of both is given.
+        """
+        if (z is None) == (pattern is None):
+            raise TypeError("activation_matrix takes either z or pattern=")
+        dtype: Any = np.float64
+        if pattern is None:
+            dtype = check_rows(z, self.in_size, "z")[2]
+            pattern = self.pattern(z)  # pyright: ignore[reportArgumentType]
+        out = np.empty((len(pattern), self.out_size, self.in_size))
+        self._moments(pattern, MATRIX, out, np.empty((1, 1)))
+        return out.astype(dtype, copy=False).reshape(*pattern.batch_shape, self.out_size, self.in_size)
+
+    def apply(self, pattern: ActivationPattern, z: ArrayLike) -> NDArray[Any]:
+        """``S(D) z`` for a pattern D of the same batch: shape (..., d_in) to (..., d_out), IAT (26).
+
+        Raises:
+            ValueError: leading shapes differ.
+        """
+        return self._apply(pattern, z, self.in_size, self.out_size, "z", False)
+
+    def apply_transpose(self, pattern: ActivationPattern, g: ArrayLike) -> NDArray[Any]:
+        """``S(D)^T g``: shape (..., d_out) to (..., d_in)."""
+        return self._apply(pattern, g, self.out_size, self.in_size, "g", True)
+
+    def _apply(
+        self, pattern: ActivationPattern, values: ArrayLike, size: int, result: int, name: str, transpose: bool
+    ) -> NDArray[Any]:
+        if not isinstance(pattern, ActivationPattern):
+            raise TypeError(f"pattern must be an ActivationPattern, got {type(pattern).__name__}")
+        rows, shape, dtype = check_rows(values, size, name)
+        if shape != pattern.batch_shape:
+            raise ValueError(f"{name} must have leading shape {pattern.batch_shape} of the pattern, got {shape}")
+        out = self._apply_rows(pattern, rows.astype(np.float64), transpose)
+        return out.astype(dtype, copy=False).reshape(*shape, result)
+
+    # -- derivatives ---------------------------------------------------------------------------------------------
+
+    def vjp(self, z: ArrayLike, g: ArrayLike) -> NDArray[Any]:
+        """``J(z)^T g`` with J = du/dz: shapes (..., d_in) and (..., d_out), broadcast, to (..., d_in).
+
+        J equals S(z), IAT (21), if the gate is continuous; where it jumps away from 0 a term at the crossings is
+        added: ``sum (t_j - t_{j-1}) s_j q(r) p(r)^T / |f'(r)|``.
+        """
+        rows, other, shape, dtype = check_pair(z, self.in_size, "z", g, self.out_size, "g")
+        return self.backward(rows, other).astype(dtype, copy=False).reshape(*shape, self.in_size)
+
+    def jvp(self, z: ArrayLike, v: ArrayLike) -> NDArray[Any]:
+        """``J(z) v``: shapes (..., d_in) and (..., d_in), broadcast, to (..., d_out); J as in :meth:`vjp`."""
+        rows, other, shape, dtype = check_pair(z, self.in_size, "z", v, self.in_size, "v")
+        if self._kind is None or not self.gate.is_continuous:
+            out = self._derivative_rows(rows, other, transpose=False)
+        else:
+            out = self._tangent(rows, other)
+        return out.astype(dtype, copy=False).reshape(*shape, self.out_size)
+
+    def lipschitz(self) -> float:
+        """A constant L with ``|u(z) - u(y)| <= L |z - y|`` for all z, y.
+
+        ``max|t_j| sqrt(lambda_max(G_p) lambda_max(G_q))`` with the Gram matrices of p and q.
+
+        Raises:
+            ValueError: the gate jumps, so there is none.
+        """
+        if not self.gate.is_continuous:
+            raise ValueError(f"a gate that jumps has no Lipschitz constant, got {self.gate!r}")
+        largest = [np.linalg.eigvalsh(gram(b))[-1] for b in (self.p, self.q)]
+        return float(max(abs(t) for t in self.gate.slopes) * np.sqrt(largest[0] * largest[1]))
+
+    def discretize(self, mesh: int) -> DiscreteIAT:
+        """The M-point transform of IAT (12); raises ValueError unless ``mesh >= 1``."""
+        return DiscreteIAT(self.p, self.q, mesh, self.gate)
+
+    # -- rows of a checked batch ---------------------------------------------------------------------------------
+
+    def forward(self, z: NDArray[Any], save: bool = False) -> tuple[NDArray[Any], Any]:
+        """Rows of u for contiguous rows of z, and what :meth:`backward` can reuse (None if nothing)."""
+        if self._kind is None:
+            pattern = self.pattern(z)
+            out = self._apply_rows(pattern, z.astype(np.float64), transpose=False)
+            return out.astype(z.dtype, copy=False), (pattern if save else None)
+        out = np.empty((len(z), self.out_size), dtype=z.dtype)
+        saved = self._empty_crossings(len(z)) if save and self._kind[0] == "wave" and self.gate.jumps else None
+        self._run(z, z, out, "forward", same=True, saved=saved, mode=fused.WRITE)
+        return out, saved
+
+    def backward(self, z: NDArray[Any], g: NDArray[Any], saved: Any = None) -> NDArray[Any]:
+        """Rows of ``J^T g`` for contiguous rows of z and g of one dtype."""
+        if self._kind is None or not self.gate.is_continuous:
+            return self._derivative_rows(z, g, transpose=True, pattern=saved if self._kind is None else None)
+        out = np.empty((len(z), self.in_size), dtype=z.dtype)
+        self._run(z, g, out, "backward", same=False, saved=saved, mode=fused.READ)
+        return out
+
+    def _tangent(self, z: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
+        out = np.empty((len(z), self.out_size), dtype=z.dtype)
+        self._run(z, v, out, "forward", same=False)
+        return out
+
+    @cached_property
+    def _kind(self) -> tuple[str, str] | None:
+        """Which fused kernel serves: ("local" | "wave", "local" | "wave") for p and q, or None."""
+        kinds = tuple("local" if is_local(b) else "wave" if is_wave(b) else "" for b in (self.p, self.q))
+        return kinds if all(kinds) else None  # pyright: ignore[reportReturnType]
+
+    @cached_property
+    def _gate_arrays(self) -> tuple[Floats, Floats, float, bool]:
+        gate = self.gate
+        return np.array(gate.breakpoints), np.array(gate.jumps), gate.slopes[0], gate.side == "right"
+
+    @cached_property
+    def _runner(self) -> Any:
+        """The fused kernel with its tables, as a function of direction."""
+        if self._kind == ("local", "local"):
+            return _LocalRunner(self.p, self.q, self._gate_arrays)
+        if self._kind == ("local", "wave"):
+            return _LocalWaveRunner(self.p, self.q, self._gate_arrays)
+        return _WaveRunner(self.p, self.q, self._gate_arrays)
+
+    def _run(
+        self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any = None, mode: int = fused.RECOMPUTE
+    ) -> None:
+        kernel, args = self._runner.prepare(z, h, out, direction, same, saved, mode)
+        over_rows(kernel, len(z), max(self.in_size, self.out_size), *args)
+
+    def _empty_crossings(self, batch: int) -> Any:
+        if len(self.gate.jumps) != 1:
+            return None
+        blocks, slots = -(-batch // 8), crossing_capacity(self.p.max_frequency, 1)
+        return np.empty((blocks, slots, 8)), np.zeros((blocks, slots, 8), np.int8), np.zeros((blocks, 8), np.int8)
+
+    # -- over a stored pattern -----------------------------------------------------------------------------------
+
+    def _plan(self, knots: tuple[Fraction, ...]) -> MomentPlan:
+        if knots not in self._moment_plans:
+            self._moment_plans[knots] = moment_plan(self.p, self.q, knots)
+        return self._moment_plans[knots]
+
+    def _moments(
+        self, pattern: ActivationPattern, mode: int, out: Floats, h: Floats, transpose: bool = False
+    ) -> None:
+        plan = self._plan(pattern.knots)
+        integrand, test = (plan.q, plan.p) if transpose else (plan.p, plan.q)
+        frame = (plan.lefts, plan.widths, plan.rule)
+        slopes = np.array(pattern.gate_slopes)
+        over_rows(
+            moment_rows, len(pattern), 64, pattern.arrays(), slopes, plan.cuts, frame, integrand, test, mode, h, out
+        )
+        out[~pattern.finite] = np.nan
+
+    def _apply_rows(self, pattern: ActivationPattern, rows: Floats, transpose: bool) -> Floats:
+        out = np.empty((len(rows), self.in_size if transpose else self.out_size, 1))
+        finite = np.isfinite(rows).all(axis=1)
+        self._moments(pattern, APPLY, out, np.where(finite[:, None], rows, 0.0), transpose)
+        out[~finite] = np.nan
+        return out[..., 0]
+
+    def _derivative_rows(
+        self, z: NDArray[Any], h: NDArray[Any], transpose: bool, pattern: ActivationPattern | None = None
+    ) -> NDArray[Any]:
+        pattern = self.pattern(z) if pattern is None else pattern
+        rows = h.astype(np.float64)
+        out = self._apply_rows(pattern, rows, transpose)
+        if not self.gate.is_continuous:
+            out += self._jump_terms(pattern, z.astype(np.float64), rows, transpose)
+        return out.astype(z.dtype, copy=False)
+
+    def _jump_terms(self, pattern: ActivationPattern, z: Floats, h: Floats, transpose: bool) -> Floats:
+        """``sum (t_j - t_{j-1}) s_j q(r) p(r)^T / |f'(r)|`` over crossings r of level s_j, applied to h."""
+        row = np.repeat(np.arange(len(pattern)), np.diff(pattern.offsets))
+        weight = np.array(self.gate.jumps)[pattern.level] * np.array(self.gate.breakpoints)[pattern.level]
+        use = np.flatnonzero(weight)
+        row, weight = row[use], weight[use]
+        s = np.clip(pattern.all_positions()[use], -1.0, 1.0)
+        out = np.zeros((len(z), self.in_size if transpose else self.out_size))
+        if not len(use):
+            return out
+        # one-sided values: a crossing at a breakpoint belongs to the piece that found it
+        p, q, slope = self.p(s), self.q(s), self.p.derivative()(s)
+        speed = np.abs(np.einsum("jr,rj->r", slope, z[row]))
+        source, target = (q, p) if transpose else (p, q)
+        value = np.einsum("jr,rj->r", source, h[row]) * weight / speed
+        np.add.at(out, row, (target * value).T)
+        return out
+
+
+class IATReLU(IAT):
+    """:class:`IAT` with the ReLU gate."""
+
+    def __init__(self, p: Any, q: Any) -> None:
+        super().__init__(p, q, gates.relu())
+
+
+def gram(b: Basis) -> Floats:
+    """``integral of p(s) p(s)^T ds`` over [-1, 1], shape (d, d)."""
+    everywhere = activation_pattern(b, gates.identity(), np.zeros((1, b.size)))
+    return IAT(b, b, gates.identity()).activation_matrix(pattern=everywhere)[0]
+
+
+@dataclass
+class _LocalRunner:
+    p: Basis
+    q: Basis
+    gate: Any
+
+    def __post_init__(self) -> None:
+        self.plan = local_plan(self.p, self.q)
+
+    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
+        a = self.plan
+        if direction == "forward":
+            args = (a.p, a.p, a.q, a.mass_qp)
+        else:
+            args = (a.p, a.q, a.p, a.mass_pq)
+        return local_rows, (z, h, out, same, *args, a.rule, a.widths, self.gate)
+
+
+@dataclass
+class _LocalWaveRunner:
+    p: Basis
+    q: Basis
+    gate: Any
+
+    def __post_init__(self) -> None:
+        self.waves = waves(self.q)
+        self.frame = wave_frame(self.p, self.waves.n)
+
+    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
+        f = self.frame
+        if direction == "forward":
+            kind, factors, full = fused.POLY_TO_WAVE, f.factors, f.full
+        else:
+            kind, factors, full = fused.WAVE_TO_POLY, f.factors_test, f.full_test
+        frame = (f.lefts, f.widths, factors, full, f.rule)
+        return fused.local_wave_rows, (z, h, out, kind, f.side, frame, f.side, self.waves, self.gate)
+
+
+@dataclass
+class _WaveRunner:
+    p: Basis
+    q: Basis
+    gate: Any
+
+    def __post_init__(self) -> None:
+        self.p_waves = waves(self.p)
+        self.grid = wave_grid(self.p_waves.n)
+        self.both = is_wave(self.q)
+        self.q_waves = waves(self.q) if self.both else self.p_waves
+        # with two trigonometric sides no frame is used; any valid tables do
+        self.frame = wave_frame(basis("rect", 1) if self.both else self.q, self.p_waves.n)
+        self.capacity = crossing_capacity(self.p_waves.n, len(self.gate[0]))
+        self.nothing = np.empty((0, 0, 8)), np.empty((0, 0, 8), np.int8), np.empty((0, 8), np.int8)
+
+    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
+        f, forward = self.frame, direction == "forward"
+        integrand, test = (self.p_waves, self.q_waves) if forward else (self.q_waves, self.p_waves)
+        kind = fused.WAVE_TO_WAVE if self.both else fused.WAVE_TO_POLY if forward else fused.POLY_TO_WAVE
+        factors, full = (f.factors_test, f.full_test) if forward else (f.factors, f.full)
+        frame = (f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.rule)
+        if saved is None:
+            saved, mode = self.nothing, fused.RECOMPUTE
+        return fused.crossing_rows, (
+            z, h, out, kind, same, self.p_waves, integrand, test, self.grid, frame, f.side, self.gate, saved, mode,
+            self.capacity,
+        )  # fmt: skip
