@@ -233,7 +233,7 @@ class IAT:
         if len(self.gate.jumps) != 1:
             return None
         blocks, slots = -(-batch // 8), crossing_capacity(self.p.max_frequency, 1)
-        return np.empty((blocks, slots, 8)), np.zeros((blocks, slots, 8), np.int8), np.zeros((blocks, 8), np.int8)
+        return _crossing_store(blocks, slots)
 
     # -- over a stored pattern -----------------------------------------------------------------------------------
 
@@ -297,6 +297,16 @@ class IATReLU(IAT):
         super().__init__(p, q, gates.relu())
 
 
+def _crossing_store(blocks: int, slots: int) -> Any:
+    """Room for the crossings of a batch: positions, directions, signs at -1, crossings used."""
+    return (
+        np.empty((blocks, slots, 8)),
+        np.empty((blocks, slots, 8)),
+        np.empty((blocks, 8)),
+        np.empty(blocks, np.int64),
+    )
+
+
 def gram(b: Basis) -> Floats:
     """``integral of p(s) p(s)^T ds`` over [-1, 1], shape (d, d)."""
     everywhere = activation_pattern(b, gates.identity(), np.zeros((1, b.size)))
@@ -355,7 +365,7 @@ class _WaveRunner:
         # with two trigonometric sides no frame is used; any valid tables do
         self.frame = wave_frame(basis("rect", 1) if self.both else self.q, self.p_waves.n)
         self.capacity = crossing_capacity(self.p_waves.n, len(self.gate[0]))
-        self.nothing = np.empty((0, 0, 8)), np.empty((0, 0, 8), np.int8), np.empty((0, 8), np.int8)
+        self.nothing = _crossing_store(0, 0)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
         f, forward = self.frame, direction == "forward"

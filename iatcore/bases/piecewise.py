@@ -28,7 +28,8 @@ def from_ppoly(spline: PPoly | BPoly | BSpline) -> Basis:
     if isinstance(spline, BSpline):
         low, high = spline.t[spline.k], spline.t[-spline.k - 1]
         _check_cover(float(low), float(high))
-        ppoly = PPoly.from_spline(spline)
+        columns = spline.c.reshape(len(spline.c), -1).T  # PPoly.from_spline takes one function only
+        ppoly = PPoly(np.stack([PPoly.from_spline((spline.t, c, spline.k)).c for c in columns], axis=-1), spline.t)
     elif isinstance(spline, BPoly):
         ppoly = PPoly.from_bernstein_basis(spline)
     else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .blocks import OPTIONS, POISON, gather_product, load_columns, rescale_block, restore_rows, scale_levels
-from .simd import LANES, address, entry, keep, load, scatter, splat, store
-from .trig import find_crossings
+from .blocks import INLINE, OPTIONS, POISON, gather_product, load_columns, rescale_block, restore_rows, scale_levels
+from .simd import LANES, address, entry, keep, load, lookup, real_at, scatter, splat, store
+from .trig import find_crossings, trig_workspace
 from .wavelocal import local_pattern_moments, poly_tests_of_waves, wave_tests_of_poly, wave_tests_of_waves
 from .waves import load_waves, unload_waves
 
@@ -37,55 +37,30 @@ def store_rows(block, first, lanes, out, ordinary, exponent, poison):
         restore_rows(block, first, first + lanes, out, exponent, poison)
 
 
-@njit(**OPTIONS)
-def set_deltas(slots, number, direction, jumps, delta):
-    """Change of slope at each crossing: ``direction * jumps[level]``."""
-    for i in range(slots):
-        for lane in range(LANES):
-            delta[i, lane] = direction[i, lane] * jumps[int(number[i, lane])]
-
-
-@njit(**OPTIONS)
-def first_slope(base, jumps, first_level, slope):
+@njit(**INLINE)
+def first_slope(base, levels, jumps, first_level):
     """Slope of the gate at -1."""
     total = splat(base)
-    for j in range(jumps.shape[0]):
-        total = total + load(address(first_level), j) * jumps[j]
-    store(address(slope), 0, total)
+    for j in range(levels):
+        total = total + load(first_level, j) * real_at(jumps, j)
+    return total
 
 
-@njit(**OPTIONS)
-def save_crossings(block, slots, position, direction, first_level, saved):
-    """Keep the crossings of a block for the derivative (gates of one breakpoint)."""
-    positions, directions, firsts = saved
+@njit(**INLINE)
+def set_deltas(slots, levels, number, direction, jumps, delta):
+    """Change of slope at each crossing: ``direction * jumps[level]``."""
     for i in range(slots):
-        positions[block, i] = position[i]
-        for lane in range(LANES):
-            directions[block, i, lane] = np.int8(direction[i, lane])
-    if slots < directions.shape[1]:
-        directions[block, slots] = 0
-    for lane in range(LANES):
-        firsts[block, lane] = np.int8(first_level[0, lane])
+        if levels == 1:
+            store(delta, i, load(direction, i) * real_at(jumps, 0))
+        else:
+            store(delta, i, load(direction, i) * lookup(jumps, load(number, i)))
 
 
-@njit(**OPTIONS)
-def read_crossings(block, saved, position, number, direction, first_level):
-    """What :func:`save_crossings` kept; returns the number of slots."""
-    positions, directions, firsts = saved
-    slots = 0
-    for i in range(directions.shape[1]):
-        some = False
-        for lane in range(LANES):
-            direction[i, lane] = directions[block, i, lane]
-            some = some or directions[block, i, lane] != 0
-        if not some:
-            break
-        position[i] = positions[block, i]
-        number[i] = 0.0
-        slots += 1
-    for lane in range(LANES):
-        first_level[0, lane] = firsts[block, lane]
-    return slots
+@njit(**INLINE)
+def copy_rows(source, target, rows):
+    """Copy rows of vectors between addresses."""
+    for i in range(rows):
+        store(target, i, load(source, i))
 
 
 @njit(**OPTIONS)
@@ -103,7 +78,7 @@ def crossing_rows(
         frame: ``(uniform, lefts, inverse, factors, real_ids, full, rule)``.
         side: tables of the polynomial side on the frame.
         gate: ``(levels, jumps, base, closed)``.
-        saved: ``(positions, directions, first)`` of shapes (blocks, slots, 8), (blocks, slots, 8), (blocks, 8).
+        saved: ``(positions, directions, first, slots)`` of shapes (blocks, capacity, 8) twice, (blocks, 8), (blocks,).
         mode: RECOMPUTE, WRITE or READ ``saved``.
         capacity: crossings that a lane may have.
     """
@@ -122,31 +97,41 @@ def crossing_rows(
     sums = np.empty((functionals if kind == WAVE_TO_POLY else 2 * n_t + 2, LANES))
     parts, changes = np.empty((3 * cells, LANES)), np.empty((cells, LANES))
     chi = np.empty((2 * (n_h + n_t + 1) if kind == WAVE_TO_WAVE else 1, LANES))
-    values, slopes = np.empty((2 * half + 1, LANES)), np.empty((2 * half + 1, LANES))
-    work = (values, slopes, np.empty((2 * n + 2, LANES)), np.empty((80, 6)), np.empty((capacity, LANES)))
+    work = trig_workspace(n, half, capacity)
     position, number = np.empty((capacity, LANES)), np.empty((capacity, LANES))
     direction, delta = np.empty((capacity, LANES)), np.empty((capacity, LANES))
     crossings = (position, number, direction)
     levels, first_level = np.empty((jumps.shape[0], LANES)), np.zeros((max(jumps.shape[0], 1), LANES))
-    counts, slope, scratch = np.zeros((2, LANES), np.int64), np.empty((1, LANES)), np.empty((1, LANES))
+    counts, scratch = np.zeros((2, LANES)), np.empty((1, LANES))
     exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     at_waves, at_sums, at_out, at_rows_h = address(waves), address(sums), address(block_out), address(rows_h)
     at_integrand = at_waves if same else address(waves_h)
+    at_position, at_direction, at_delta = address(position), address(direction), address(delta)
+    at_first, at_jumps, m = address(first_level), address(jumps), jumps.shape[0]
+    positions, directions, firsts, saved_slots = saved
+    at_positions, at_directions, at_firsts = address(positions), address(directions), address(firsts)
+    scale_levels(gate_levels, exponent, levels)
     for first in range(start, stop, LANES):
         lanes = min(LANES, stop - first)
         ordinary = load_rows(z, first, lanes, block_z, exponent)
-        scale_levels(gate_levels, exponent, levels)
+        if not ordinary:
+            scale_levels(gate_levels, exponent, levels)
         load_waves(address(block_z), z.shape[1], address(row_z), address(factor_z), at_waves, n)
+        kept = (first // LANES) * capacity * 8 * LANES
         if mode == READ:
-            slots = read_crossings(first // LANES, saved, position, number, direction, first_level)
+            slots = saved_slots[first // LANES]
+            copy_rows(at_positions + kept, at_position, slots)
+            copy_rows(at_directions + kept, at_direction, slots)
+            copy_rows(at_firsts + (first // LANES) * 8 * LANES, at_first, 1)
         else:
-            slots = find_crossings(
-                waves, n, half, table, levels, closed, work, crossings, first_level, counts
-            )
+            slots = find_crossings(waves, n, half, table, levels, closed, work, crossings, first_level, counts)
             if mode == WRITE:
-                save_crossings(first // LANES, slots, position, direction, first_level, saved)
-        set_deltas(slots, number, direction, jumps, delta)
-        first_slope(base, jumps, first_level, slope)
+                saved_slots[first // LANES] = slots
+                copy_rows(at_position, at_positions + kept, slots)
+                copy_rows(at_direction, at_directions + kept, slots)
+                copy_rows(at_first, at_firsts + (first // LANES) * 8 * LANES, 1)
+        set_deltas(slots, m, address(number), at_direction, at_jumps, at_delta)
+        slope = first_slope(base, m, at_jumps, at_first)
         if not same:
             ordinary = load_rows(h, first, lanes, block_h, exponent_h) and ordinary
             if kind == POLY_TO_WAVE:
@@ -157,27 +142,29 @@ def crossing_rows(
             store(at_sums, i, splat(0.0))
         if kind == WAVE_TO_POLY:
             poly_tests_of_waves(
-                slots, address(position), address(delta), load(address(slope), 0), at_integrand, n_h, cells, uniform,
+                slots, at_position, at_delta, slope, at_integrand, n_h, cells, uniform,
                 address(lefts), address(inverse), address(factors), address(rule), points, degree, address(ids),
                 address(full), at_sums, address(parts), address(changes), address(scratch),
             )  # fmt: skip
             gather_product(out.shape[1], address(ptr_t), address(index_t), address(value_t), at_sums, at_out)
         elif kind == POLY_TO_WAVE:
             wave_tests_of_poly(
-                slots, address(position), address(delta), load(address(slope), 0), at_rows_h, degree, address(ids),
+                slots, at_position, at_delta, slope, at_rows_h, degree, address(ids),
                 address(real_ids), cells, uniform, address(lefts), address(inverse), address(factors), address(rule),
                 points, address(full), at_sums, n_t, address(parts), address(changes), address(scratch),
             )  # fmt: skip
             unload_waves(at_sums, out.shape[1], address(row_t), address(factor_t), at_out)
         else:
             wave_tests_of_waves(
-                slots, address(position), address(delta), load(address(slope), 0), at_integrand, n_h, n_t, at_sums,
+                slots, at_position, at_delta, slope, at_integrand, n_h, n_t, at_sums,
                 address(chi),
             )  # fmt: skip
             unload_waves(at_sums, out.shape[1], address(row_t), address(factor_t), at_out)
         store_rows(block_out, first, lanes, out, ordinary, exponent if same else exponent_h, exponent)
-        exponent[:] = 0
-        exponent_h[:] = 0
+        if not ordinary:
+            exponent[:] = 0
+            exponent_h[:] = 0
+            scale_levels(gate_levels, exponent, levels)
     keep(waves)
     keep(waves_h)
     keep(rows_h)
@@ -187,7 +174,9 @@ def crossing_rows(
     keep(chi)
     keep(position)
     keep(delta)
-    keep(slope)
+    keep(direction)
+    keep(number)
+    keep(first_level)
     keep(scratch)
     keep(block_z)
     keep(block_h)
@@ -221,10 +210,12 @@ def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, gate, start, s
     parts, levels = np.empty((3 * cells, LANES)), np.empty((jumps.shape[0], LANES))
     exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     at_sums, at_out = address(sums), address(block_out)
+    scale_levels(gate_levels, exponent, levels)
     for first in range(start, stop, LANES):
         lanes = min(LANES, stop - first)
         ordinary = load_rows(z, first, lanes, block_z, exponent)
-        scale_levels(gate_levels, exponent, levels)
+        if not ordinary:
+            scale_levels(gate_levels, exponent, levels)
         gather_product(functionals, address(ptr), address(index), address(value), address(block_z), address(state))
         ordinary = load_rows(h, first, lanes, block_h, exponent_h) and ordinary
         if to_poly:
@@ -243,8 +234,10 @@ def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, gate, start, s
         else:
             unload_waves(at_sums, out.shape[1], address(row), address(factor), at_out)
         store_rows(block_out, first, lanes, out, ordinary, exponent_h, exponent)
-        exponent[:] = 0
-        exponent_h[:] = 0
+        if not ordinary:
+            exponent[:] = 0
+            exponent_h[:] = 0
+            scale_levels(gate_levels, exponent, levels)
     keep(block_z)
     keep(block_h)
     keep(block_out)
@@ -270,11 +263,10 @@ def crossing_table(z, pattern, grid, gate, capacity, position, number, direction
     half, table = grid
     gate_levels, jumps, _, closed = gate
     block_z, waves = np.empty((z.shape[1], LANES)), np.empty((2 * n + 2, LANES))
-    values, slopes = np.empty((2 * half + 1, LANES)), np.empty((2 * half + 1, LANES))
-    work = (values, slopes, np.empty((2 * n + 2, LANES)), np.empty((80, 6)), np.empty((capacity, LANES)))
+    work = trig_workspace(n, half, capacity)
     crossings = (np.empty((capacity, LANES)), np.empty((capacity, LANES)), np.empty((capacity, LANES)))
     levels, first_level = np.empty((jumps.shape[0], LANES)), np.zeros((jumps.shape[0], LANES))
-    counts, exponent = np.zeros((2, LANES), np.int64), np.zeros(LANES, np.int64)
+    counts, exponent = np.zeros((2, LANES)), np.zeros(LANES, np.int64)
     for first in range(start, stop, LANES):
         lanes = min(LANES, stop - first)
         load_rows(z, first, lanes, block_z, exponent)
@@ -283,7 +275,7 @@ def crossing_table(z, pattern, grid, gate, capacity, position, number, direction
         slots = find_crossings(waves, n, half, table, levels, closed, work, crossings, first_level, counts)
         for lane in range(lanes):
             row = first + lane
-            unresolved[row] = -1 if exponent[lane] == POISON else counts[1, lane]
+            unresolved[row] = -1 if exponent[lane] == POISON else int(counts[1, lane])
             for i in range(slots):
                 position[row, i], number[row, i] = crossings[0][i, lane], int(crossings[1][i, lane])
                 direction[row, i] = int(crossings[2][i, lane])

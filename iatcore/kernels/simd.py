@@ -352,6 +352,36 @@ lookup.__doc__ = "``lookup(base, index)``: entries ``index[l]`` of the float64 a
 
 
 @intrinsic
+def scatter_rows(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
+    """Write lane l of ``value`` to lane l of row ``index[l]`` of the (n, 8) array at ``base``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        position = builder.fptosi(args[1], INTEGERS)
+        value = _promote(context, builder, args[2], sig.args[2])
+        for i in range(LANES):
+            constant = ir.Constant(ir.IntType(32), i)
+            row = builder.mul(builder.extract_element(position, constant), ir.Constant(ir.IntType(64), LANES))
+            offset = builder.add(row, ir.Constant(ir.IntType(64), i))
+            pointer = _pointer(builder, args[0], offset, ir.DoubleType(), 8)
+            builder.store(builder.extract_element(value, constant), pointer, align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, vector, value), codegen
+
+
+@intrinsic
+def largest_lane(typingctx: Any, value: Any) -> Any:
+    """The largest of the eight numbers."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.DoubleType(), [DOUBLES])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.vector.reduce.fmax.v8f64")
+        return builder.call(function, [args[0]])
+
+    return types.float64(vector), codegen
+
+
+@intrinsic
 def scatter_add(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
     """Add lane l of ``value`` to lane l of row ``index[l]`` of the (n, 8) array at ``base``."""
 

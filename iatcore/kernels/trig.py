@@ -18,12 +18,13 @@ from numba import njit
 from .blocks import INLINE, OPTIONS
 from .roots import DERIVATIVE_BOUND, EPS, subdivide
 from .simd import (
-    LANES, absolute, address, bits, gather, is_any, keep, load, maximum, minimum, real_at, select, splat, sqrt, store,
+    LANES, absolute, address, bits, gather, is_all, is_any, largest_lane, load, maximum, minimum, real_at,
+    scatter_rows, select, splat, sqrt, store, store_lane,
 )  # fmt: skip
-from .waves import sine_cosine, wave_slope
+from .waves import sine_cosine, wave_jet
 
 STEPS = 60
-CONVERGED = 1e-11
+CONVERGED = 2e-16
 NOTHING = np.empty(0)
 
 
@@ -84,25 +85,90 @@ def hermite_start(b0, g0, b3, g3):
 
 @njit(**INLINE)
 def polish_lanes(waves, n, level, left, right, start, rising):
-    """Newton steps on eight brackets at once, each clamped to its bracket."""
-    x = start
+    """Halley steps on eight brackets at once, each clamped to its bracket.
+
+    A Newton step d leaves an error of about ``abs(f'')/(2 abs(f')) d^2``, a Halley step less; when that is below
+    rounding in every lane, the step just made was the last one needed.
+    """
+    x, first, last = start, left, right
     for _ in range(STEPS):
         sine, cosine = sine_cosine(x)
-        f, slope = wave_slope(waves, n, sine, cosine)
+        f, slope, curvature = wave_jet(waves, n, sine, cosine)
         f = f - level
+        following = x - f * slope / (slope * slope - f * curvature * 0.5)
+        step = following - x
+        # at the root itself rounding may push a step out of the bracket as it has shrunk: that is no failure
+        settled = absolute(curvature) * step * step <= absolute(slope) * CONVERGED
         beyond = ((f > 0.0) & rising) | ((f <= 0.0) & ~rising)
         right, left = select(beyond, x, right), select(beyond, left, x)
-        following = x - f / slope
         inside = (following >= left) & (following <= right)
-        following = select(inside, following, (left + right) * 0.5)
-        moved = absolute(following - x) > CONVERGED
-        x = following
-        if not is_any(moved):
+        following = select(inside | settled, following, (left + right) * 0.5)
+        moved = absolute(following - x)
+        x = minimum(maximum(following, first), last)
+        if is_all(settled | (moved <= CONVERGED)):
             break
     return x
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
+def isolate_level(half, values, slopes, level, value_bound, slope_bound, constant, cells, count, last, events):
+    """Cells with exactly one crossing of a level, decided by bounds; their numbers are appended to each lane's list.
+
+    Cells that are not decided are listed in ``events`` as ``8 cell + lane``.
+
+    Returns:
+        entries of each lane's list, and the number of events.
+    """
+    late = 0
+    b0, g0 = load(values, 0) - level, load(slopes, 0)
+    for i in range(2 * half):
+        b3, g3 = load(values, i + 1) - level, load(slopes, i + 1)
+        b1, b2 = b0 + g0, b3 - g3
+        low = minimum(minimum(b0, b1), minimum(b2, b3))
+        high = maximum(maximum(b0, b1), maximum(b2, b3))
+        none = (low > value_bound) | (high < -value_bound) | constant
+        if not is_all(none):
+            middle = b2 - b1
+            steps_low, steps_high = minimum(minimum(g0, middle), g3), maximum(maximum(g0, middle), g3)
+            monotone = (steps_low > slope_bound) | (steps_high < -slope_bound)
+            single = ((b0 > 0.0) ^ (b3 > 0.0)) & monotone & ~none
+            undecided = bits(~(monotone | none))
+            if undecided:
+                for lane in range(LANES):
+                    if (undecided >> lane) & 1:
+                        store_lane(events, late, float(LANES * i + lane))
+                        late += 1
+            if is_any(single):
+                # lanes that are not meant write to the end of their list, where the next entry will go
+                scatter_rows(cells, count, float(i))
+                count = minimum(count + select(single, 1.0, 0.0), last)
+        b0, g0 = b3, g3
+    return count, late
+
+
+@njit(**INLINE)
+def polish_level(waves, n, half, values, slopes, level, j, cells, begin, count, position, number, direction):
+    """Polish the brackets of one level, entries ``begin .. count - 1`` of each lane's list."""
+    width = 1.0 / half
+    for i in range(int(largest_lane(count - begin))):
+        row = minimum(begin + float(i), count)
+        live = row < count
+        cell = select(live, gather(cells, row), 0.0)
+        b0, b3 = gather(values, cell) - level, gather(values, cell + 1.0) - level
+        g0, g3 = gather(slopes, cell), gather(slopes, cell + 1.0)
+        b0, b3 = select(live, b0, -1.0), select(live, b3, 1.0)
+        rising = b3 > 0.0
+        left = (cell - float(half)) * width
+        start = left + hermite_start(b0, g0, b3, g3) * width
+        # idle lanes sit still in an empty bracket
+        right, start = select(live, left + width, left), select(live, start, left)
+        root = polish_lanes(waves, n, level, left, right, start, rising)
+        scatter_rows(position, row, root)
+        scatter_rows(number, row, float(j))
+        scatter_rows(direction, row, select(rising, 1.0, -1.0))
+
+
+@njit(**INLINE)
 def find_crossings(waves, n, half, table, levels, closed, work, crossings, first_level, counts):
     """All crossings of all levels in a block of eight functions.
 
@@ -111,147 +177,90 @@ def find_crossings(waves, n, half, table, levels, closed, work, crossings, first
         half: the grid has ``2 half`` cells.
         table: sines and cosines of the grid.
         levels: (m, 8) gate levels per lane; ``closed`` counts a function that equals a level as above it.
-        work: ``(values, slopes, scratch, stack, cells)`` scratch arrays.
+        work: ``(values, slopes, scratch, stack, cells, bounds, roots, rising, events)`` scratch arrays.
         crossings: ``(position, level number, direction)``, each (capacity, 8); direction is 1 where f rises
             through the level, -1 where it falls and 0 past the last crossing of a lane.
         first_level: (m, 8), written: 1 where f lies above the level at -1, else 0.
-        counts: (2, 8) integers, written: crossings and unresolved parts per lane.
+        counts: (2, 8), written: crossings and unresolved parts per lane.
 
     Returns:
         the largest number of crossings of a lane.
     """
-    values, slopes, scratch, stack, cells = work
-    position, number, direction = crossings
-    at_waves, at_values, at_slopes = address(waves), address(values), address(slopes)
+    values, slopes, scratch, stack, cells, bounds, roots, rising, events = work
+    at_waves, at_values, at_slopes, at_bounds = address(waves), address(values), address(slopes), address(bounds)
+    at_counts, at_position, at_number = address(counts), address(crossings[0]), address(crossings[1])
+    at_direction = address(crossings[2])
     grid_values(at_waves, n, half, address(table), at_values, at_slopes, address(scratch))
-    width = 1.0 / half
-    value_bound, slope_bound, rounding = wave_bounds(at_waves, n, width)
-    constant = splat(0.0)
+    value_bound, slope_bound, rounding = wave_bounds(at_waves, n, 1.0 / half)
+    largest = splat(0.0)
     for k in range(1, n + 1):
-        constant = maximum(constant, maximum(absolute(load(at_waves, k)), absolute(load(at_waves, n + 1 + k))))
-    constant_lanes = constant == 0.0
-    extra_roots, extra_rising = np.empty(2 * n + 2), np.empty(2 * n + 2, np.bool_)
-    bound_rows = np.empty((3, LANES))
-    at_bounds = address(bound_rows)
+        largest = maximum(largest, maximum(absolute(load(at_waves, k)), absolute(load(at_waves, n + 1 + k))))
+    constant = largest == 0.0
     store(at_bounds, 0, value_bound)
     store(at_bounds, 1, slope_bound)
     store(at_bounds, 2, rounding)
-    counts[:] = 0
-    capacity = position.shape[0]
-    total = 0
+    # the last row of each list takes what is not meant
+    last = splat(float(crossings[0].shape[0] - 1))
+    store(at_counts, 0, splat(0.0))
+    store(at_counts, 1, splat(0.0))
     for j in range(levels.shape[0]):
         level = load(address(levels), j)
-        b0, g0 = load(at_values, 0) - level, load(at_slopes, 0)
-        above = (b0 >= 0.0) if closed else (b0 > 0.0)
-        above = (above & constant_lanes) | ((b0 > 0.0) & ~constant_lanes)
+        f = load(at_values, 0)
+        above = (f > level) | (constant & (f == level)) if closed else (f > level)
         store(address(first_level), j, select(above, 1.0, 0.0))
-        begin = counts[0].copy()
-        late = 0
-        for i in range(2 * half):
-            b3, g3 = load(at_values, i + 1) - level, load(at_slopes, i + 1)
-            b1, b2 = b0 + g0, b3 - g3
-            low = minimum(minimum(b0, b1), minimum(b2, b3))
-            high = maximum(maximum(b0, b1), maximum(b2, b3))
-            none = (low > value_bound) | (high < -value_bound) | constant_lanes
-            middle = b2 - b1
-            steps_low, steps_high = minimum(minimum(g0, middle), g3), maximum(maximum(g0, middle), g3)
-            monotone = (steps_low > slope_bound) | (steps_high < -slope_bound)
-            differ = (b0 > 0.0) ^ (b3 > 0.0)
-            single = bits(differ & monotone & ~none)
-            open_lanes = bits(~(monotone | none))
-            late |= open_lanes
-            if single | open_lanes:
-                for lane in range(LANES):
-                    if (single >> lane) & 1 and counts[0, lane] < capacity:
-                        cells[counts[0, lane], lane] = i
-                        counts[0, lane] += 1
-            b0, g0 = b3, g3
-        total = max(total, polish_level(at_waves, n, half, at_values, at_slopes, level, j, cells, crossings, begin, counts))
+        begin = load(at_counts, 0)
+        count, late = isolate_level(
+            half, at_values, at_slopes, level, value_bound, slope_bound, constant, address(cells), begin, last,
+            address(events),
+        )  # fmt: skip
+        polish_level(
+            at_waves, n, half, at_values, at_slopes, level, j, address(cells), begin, count, at_position, at_number,
+            at_direction,
+        )  # fmt: skip
+        store(at_counts, 0, count)
         if late:
             late_crossings(
-                waves, n, half, values, slopes, levels, j, late, bound_rows, stack, extra_roots, extra_rising,
-                crossings, counts,
-            )  # fmt: skip
-    for lane in range(LANES):
-        total = max(total, counts[0, lane])
-    for lane in range(LANES):
-        for i in range(counts[0, lane], total):
-            position[i, lane], number[i, lane], direction[i, lane] = 0.0, 0.0, 0.0
-    keep(bound_rows)
+                waves, n, half, values, slopes, levels, j, late, events, bounds, stack, roots, rising, crossings, counts
+            )
+    count = load(at_counts, 0)
+    total = int(largest_lane(count))
+    for i in range(total):
+        idle = count <= float(i)
+        store(at_direction, i, select(idle, 0.0, load(at_direction, i)))
+        store(at_position, i, select(idle, 0.0, load(at_position, i)))
+        store(at_number, i, select(idle, 0.0, load(at_number, i)))
     return total
 
 
 @njit(**OPTIONS)
-def polish_level(waves, n, half, values, slopes, level, j, cells, crossings, begin, counts):
-    """Polish the brackets found for one level; entries ``begin[lane] .. counts[0, lane] - 1`` of each lane."""
+def late_crossings(
+    waves, n, half, values, slopes, levels, j, late, events, bounds, stack, roots, rising, crossings, counts
+):
+    """Bisect the cells that the bounds left open, one by one, and append their crossings."""
     position, number, direction = crossings
-    most = 0
-    for lane in range(LANES):
-        most = max(most, counts[0, lane] - begin[lane])
-    index, active = np.empty((1, LANES)), np.empty((1, LANES))
-    x, up = np.empty((1, LANES)), np.empty((1, LANES))
-    width = 1.0 / half
-    for i in range(most):
-        for lane in range(LANES):
-            at = begin[lane] + i
-            inside = at < counts[0, lane]
-            index[0, lane] = cells[at, lane] if inside else 0.0
-            active[0, lane] = 1.0 if inside else 0.0
-        cell = load(address(index), 0)
-        b0, b3 = gather(values, cell) - level, gather(values, cell + 1.0) - level
-        g0, g3 = gather(slopes, cell), gather(slopes, cell + 1.0)
-        live = load(address(active), 0) > 0.0
-        b0, b3 = select(live, b0, -1.0), select(live, b3, 1.0)
-        rising = b3 > 0.0
-        left = (cell - float(half)) * width
-        start = hermite_start(b0, g0, b3, g3)
-        right = left + width
-        # idle lanes sit still: an empty bracket
-        right = select(live, right, left)
-        root = polish_lanes(waves, n, level, left, right, select(live, left + start * width, left), rising)
-        store(address(x), 0, root)
-        store(address(up), 0, select(rising, 1.0, -1.0))
-        for lane in range(LANES):
-            at = begin[lane] + i
-            if at < counts[0, lane]:
-                position[at, lane], number[at, lane], direction[at, lane] = x[0, lane], j, up[0, lane]
-    keep(index)
-    keep(active)
-    keep(x)
-    keep(up)
-    return most
+    share = 0.5 / half
+    for event in range(late):
+        i, lane = int(events[event]) // LANES, int(events[event]) % LANES
+        level = levels[j, lane]
+        ends = (values[i, lane] - level, slopes[i, lane], values[i + 1, lane] - level, slopes[i + 1, lane])
+        limits = (bounds[0, lane], bounds[1, lane], bounds[2, lane])
+        found, unresolved = subdivide(
+            NOTHING, -1, waves, n, lane, -1.0, 2.0, level, i * share, share, ends, limits, roots, rising, stack
+        )
+        counts[1, lane] += unresolved
+        for m in range(found):
+            at = int(counts[0, lane])
+            if at < position.shape[0] - 1:
+                position[at, lane], number[at, lane] = 2.0 * roots[m] - 1.0, j
+                direction[at, lane] = 1.0 if rising[m] else -1.0
+                counts[0, lane] += 1
 
 
 @njit(**OPTIONS)
-def late_crossings(
-    waves, n, half, values, slopes, levels, j, late, bounds, stack, extra_roots, extra_rising, crossings, counts
-):
-    """Bisect the cells that the bounds left open, lane by lane, and append their crossings."""
-    position, number, direction = crossings
-    share = 0.5 / half
-    ends = np.empty(4)
-    for lane in range(LANES):
-        if not (late >> lane) & 1:
-            continue
-        level = levels[j, lane]
-        value_bound, slope_bound = bounds[0, lane], bounds[1, lane]
-        for i in range(2 * half):
-            b0, b3 = values[i, lane] - level, values[i + 1, lane] - level
-            g0, g3 = slopes[i, lane], slopes[i + 1, lane]
-            b1, b2 = b0 + g0, b3 - g3
-            if min(b0, b1, b2, b3) > value_bound or max(b0, b1, b2, b3) < -value_bound:
-                continue
-            if min(g0, b2 - b1, g3) > slope_bound or max(g0, b2 - b1, g3) < -slope_bound:
-                continue
-            ends[0], ends[1], ends[2], ends[3] = b0, g0, b3, g3
-            found, unresolved = subdivide(
-                NOTHING, -1, waves, n, lane, -1.0, 2.0, level, i * share, share, ends, bounds[:, lane],
-                extra_roots, extra_rising, stack,
-            )  # fmt: skip
-            counts[1, lane] += unresolved
-            for m in range(found):
-                at = counts[0, lane]
-                if at < position.shape[0]:
-                    position[at, lane], number[at, lane] = 2.0 * extra_roots[m] - 1.0, j
-                    direction[at, lane] = 1.0 if extra_rising[m] else -1.0
-                    counts[0, lane] += 1
+def trig_workspace(n, half, capacity):
+    """Scratch arrays of :func:`find_crossings`."""
+    return (
+        np.empty((2 * half + 1, LANES)), np.empty((2 * half + 1, LANES)), np.empty((2 * n + 2, LANES)),
+        np.empty((160, 6)), np.zeros((capacity, LANES)), np.empty((3, LANES)), np.empty(2 * n + 2),
+        np.empty(2 * n + 2, np.bool_), np.empty(2 * half * LANES),
+    )  # fmt: skip

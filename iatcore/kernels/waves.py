@@ -49,20 +49,19 @@ def wave_value(waves, n, sine, cosine):
 
 
 @njit(**INLINE)
-def wave_slope(waves, n, sine, cosine):
-    """f and f' at a point (f' with respect to s)."""
-    re, im, dre, dim = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+def wave_jet(waves, n, sine, cosine):
+    """f, f' and f'' at a point (derivatives with respect to s)."""
+    re, im, re1, im1, re2, im2 = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
     for k in range(n, 0, -1):
         a, b = load(waves, k), load(waves, n + 1 + k)
-        real = re * cosine - im * sine + b
-        im = re * sine + im * cosine - a
-        re = real
-        real = dre * cosine - dim * sine + a * float(k)
-        dim = dre * sine + dim * cosine + b * float(k)
-        dre = real
+        a1, b1 = a * float(k), b * float(k)
+        re, im = re * cosine - im * sine + b, re * sine + im * cosine - a
+        re1, im1 = re1 * cosine - im1 * sine + a1, re1 * sine + im1 * cosine + b1
+        re2, im2 = re2 * cosine - im2 * sine - b1 * float(k), re2 * sine + im2 * cosine + a1 * float(k)
     return (
         re * cosine - im * sine + load(waves, n + 1),
-        (dre * cosine - dim * sine) * math.pi,
+        (re1 * cosine - im1 * sine) * math.pi,
+        (re2 * cosine - im2 * sine) * (math.pi * math.pi),
     )
 
 
