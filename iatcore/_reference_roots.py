@@ -18,6 +18,8 @@ from flint import acb, arb, arb_poly, ctx, fmpq, fmpq_poly, fmpz_poly
 
 from .bases import Basis
 
+TAME = fmpq(2) ** 200  # amplitudes that differ by more make clusters near +-i, slow to isolate
+
 
 class Undecided(ArithmeticError):
     """The working precision was too small; the caller doubles it and tries again."""
@@ -135,7 +137,7 @@ class Functions:
         for j, f in self.polys[c]:
             for _ in range(order):
                 f = f.derivative() / self.cells[c].width
-            result[j] += arb_poly(f)(t)
+            result[j] += arb(f(int(t == 1))) if t == 0 or t == 1 else arb_poly(f)(t)
         if self.waves:
             table = exponentials(self.position(c, t), self.max_frequency)
             for (j, w), factor in zip(self.waves, self.factors(order), strict=True):
@@ -257,20 +259,24 @@ class State(Functions):
         poly = self.poly(c) - level
         if not self.waves:
             return polynomial_roots(poly)
-        powers = {w.pi_power for _, w in self.waves}
-        if len(powers) == 1 and poly.degree() <= 0 and (poly == 0 or powers == {0}):
-            return self._circle_roots_on_cell(c, poly(0))
+        powers, sizes = {w.pi_power for _, w in self.waves}, [abs(w.amplitude) for _, w in self.waves]
+        pure = len(powers) == 1 and poly.degree() <= 0 and (poly == 0 or powers == {0})
+        if pure and max(sizes) < min(sizes) * TAME:
+            return self._circle_roots_on_cell(c, level)
         return _Bisection(self, c, level).roots()
 
-    def _circle_roots_on_cell(self, c: int, constant: fmpq) -> list[Root]:
+    def _circle_roots_on_cell(self, c: int, level: fmpq) -> list[Root]:
+        constant = (self.poly(c) - level)(0)
         if constant not in self._circle:
             self._circle[constant] = circle_roots([w for _, w in self.waves], constant)
         left, right = self.position(c, arb(0)), self.position(c, arb(1))
         ends, inner = [0, 0], []
         for s, multiplicity in self._circle[constant]:
-            # nearer to an end of the cell than about 2**-prec: put there
             if s.overlaps(left) or s.overlaps(right):
-                ends[0 if s.overlaps(left) else 1] += multiplicity
+                end = 0 if s.overlaps(left) else 1
+                if not self.value(c, arb(end)).contains(level):
+                    raise Undecided("a root cannot be told from an end of its cell")
+                ends[end] += multiplicity
             elif s > left and s < right:
                 inner.append(Root((s - left) / self.cells[c].width, multiplicity))
         return inner + [Root(arb(end), m) for end, m in enumerate(ends) if m]
@@ -296,7 +302,16 @@ def polynomial_roots(f: fmpq_poly) -> list[Root]:
 
 
 def _real_roots(f: Any) -> list[tuple[arb, int]]:
-    """Isolating balls and multiplicities; flint gives real roots an imaginary part that is exactly 0."""
+    """Disjoint balls and multiplicities; flint gives real roots an imaginary part that is exactly 0."""
+    if (
+        f.degree() == 2
+    ):  # by the formula that does not cancel: flint is slow where the coefficients differ much
+        c, b, a = f.coeffs()
+        discriminant = b * b - 4 * a * c
+        if discriminant <= 0:
+            return [(arb(-b) / (2 * a), 2)] if discriminant == 0 else []
+        w = -(arb(b) + arb(discriminant).sqrt() * (1 if b >= 0 else -1)) / 2
+        return [(w / a, 1), (c / w, 1)]
     return [(z.real, multiplicity) for z, multiplicity in f.complex_roots() if z.imag == 0]
 
 
@@ -380,16 +395,23 @@ class _Bisection:
         if (a > 0) == (b > 0):
             return []
         while True:
-            middle, h = (lo + hi) / 2, (hi - lo) / 2 * self.width
-            value, spread = self.g(middle), self.second * h
-            root = middle - value / (self.slope(middle) + arb(0, spread.upper())) / self.width
-            width, lo, hi = hi - lo, lo.max(root.lower()), hi.min(root.upper())
+            middle, h, width = ((lo + hi) / 2).mid(), (hi - lo) / 2 * self.width, hi - lo
+            value, derivative = self.g(middle), self.slope(middle) + arb(0, (self.second * h).upper())
+            if not derivative.contains(0):
+                root = middle - value / derivative / self.width
+                lo, hi = lo.max(root.lower()), hi.min(root.upper())
+            elif value.contains(0):
+                raise Undecided("a root in a monotone cell cannot be refined")
+            else:  # 0 only because radii are rounded to 30 bits
+                lo, hi = (middle, hi) if (value > 0) == (a > 0) else (lo, middle)
             if value.contains(0) or not hi - lo < 3 * width / 4:  # the exact step halves it: rounding level
                 return [lo.union(hi)]
 
     def _root(self, t: arb, simple: bool) -> Root:
         for end in (arb(0), arb(1)):
             if t.overlaps(end):
+                if not self.g(end).contains(0):
+                    raise Undecided("a root cannot be told from an end of its cell")
                 return Root(end, 1 if simple else None)
         return Root(t if simple else t.mid(), 1 if simple else None)
 

@@ -19,7 +19,7 @@ from .kernels import fused
 from .kernels.local import local_rows
 from .kernels.quadrature import APPLY, MATRIX, moment_rows
 from .pattern import ActivationPattern, activation_pattern, crossing_capacity
-from .plan import MomentPlan, local_plan, moment_plan, wave_frame, wave_grid, waves
+from .plan import MomentPlan, gram, local_plan, moment_plan, wave_frame, wave_grid, waves
 from .threads import over_rows
 
 Floats = NDArray[np.float64]
@@ -109,13 +109,28 @@ class IAT:
         """
         if (z is None) == (pattern is None):
             raise TypeError("activation_matrix takes either z or pattern=")
-        dtype: Any = np.float64
         if pattern is None:
-            dtype = check_rows(z, self.in_size, "z")[2]
-            pattern = self.pattern(z)  # pyright: ignore[reportArgumentType]
+            rows, shape, dtype = check_rows(z, self.in_size, "z")
+            matrix = self._matrix_rows(rows.astype(np.float64))
+            return matrix.astype(dtype, copy=False).reshape(*shape, self.out_size, self.in_size)
         out = np.empty((len(pattern), self.out_size, self.in_size))
         self._moments(pattern, MATRIX, out, np.empty((1, 1)))
-        return out.astype(dtype, copy=False).reshape(*pattern.batch_shape, self.out_size, self.in_size)
+        return out.reshape(*pattern.batch_shape, self.out_size, self.in_size)
+
+    def _matrix_rows(self, z: Floats) -> Floats:
+        """S row by row of a batch: column j is the derivative along the unit vector j, over one stored pattern."""
+        if self._kind is None:
+            out = np.empty((len(z), self.out_size, self.in_size))
+            self._moments(self.pattern(z), MATRIX, out, np.empty((1, 1)))
+            return out
+        saved = self.forward(z, save=True)[1]
+        columns = []
+        for j in range(self.in_size):
+            unit, column = np.zeros_like(z), np.empty((len(z), self.out_size))
+            unit[:, j] = 1.0
+            self._run(z, unit, column, "forward", same=False, saved=saved, mode=fused.READ)
+            columns.append(column)
+        return np.stack(columns, axis=-1)
 
     def apply(self, pattern: ActivationPattern, z: ArrayLike) -> NDArray[Any]:
         """``S(D) z`` for a pattern D of the same batch: shape (..., d_in) to (..., d_out), IAT (26).
@@ -170,7 +185,7 @@ class IAT:
         """
         if not self.gate.is_continuous:
             raise ValueError(f"a gate that jumps has no Lipschitz constant, got {self.gate!r}")
-        largest = [np.linalg.eigvalsh(gram(b))[-1] for b in (self.p, self.q)]
+        largest = [np.linalg.eigvalsh(gram(b, b))[-1] for b in (self.p, self.q)]
         return float(max(abs(t) for t in self.gate.slopes) * np.sqrt(largest[0] * largest[1]))
 
     def discretize(self, mesh: int) -> DiscreteIAT:
@@ -307,12 +322,6 @@ def _crossing_store(blocks: int, slots: int) -> Any:
     )
 
 
-def gram(b: Basis) -> Floats:
-    """``integral of p(s) p(s)^T ds`` over [-1, 1], shape (d, d)."""
-    everywhere = activation_pattern(b, gates.identity(), np.zeros((1, b.size)))
-    return IAT(b, b, gates.identity()).activation_matrix(pattern=everywhere)[0]
-
-
 @dataclass
 class _LocalRunner:
     p: Basis
@@ -321,14 +330,16 @@ class _LocalRunner:
 
     def __post_init__(self) -> None:
         self.plan = local_plan(self.p, self.q)
+        self.whole = gram(self.p, self.q)
+        self.whole_transpose = np.ascontiguousarray(self.whole.T)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
         a = self.plan
         if direction == "forward":
-            args = (a.p, a.p, a.q, a.mass_qp)
+            args, whole = (a.p, a.p, a.q, a.mass_qp), self.whole
         else:
-            args = (a.p, a.q, a.p, a.mass_pq)
-        return local_rows, (z, h, out, same, *args, a.rule, a.widths, self.gate)
+            args, whole = (a.p, a.q, a.p, a.mass_pq), self.whole_transpose
+        return local_rows, (z, h, out, same, *args, a.rule, a.widths, whole, self.gate)
 
 
 @dataclass
@@ -340,15 +351,17 @@ class _LocalWaveRunner:
     def __post_init__(self) -> None:
         self.waves = waves(self.q)
         self.frame = wave_frame(self.p, self.waves.n)
+        self.whole = gram(self.p, self.q)
+        self.whole_transpose = np.ascontiguousarray(self.whole.T)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
         f = self.frame
         if direction == "forward":
-            kind, factors, full = fused.POLY_TO_WAVE, f.factors, f.full
+            kind, factors, full, whole = fused.POLY_TO_WAVE, f.factors, f.full, self.whole
         else:
-            kind, factors, full = fused.WAVE_TO_POLY, f.factors_test, f.full_test
+            kind, factors, full, whole = fused.WAVE_TO_POLY, f.factors_test, f.full_test, self.whole_transpose
         frame = (f.lefts, f.widths, factors, full, f.rule)
-        return fused.local_wave_rows, (z, h, out, kind, f.side, frame, f.side, self.waves, self.gate)
+        return fused.local_wave_rows, (z, h, out, kind, f.side, frame, f.side, self.waves, whole, self.gate)
 
 
 @dataclass

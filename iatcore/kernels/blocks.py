@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from .simd import (
-    LANES, absolute, column, entry, int_at, is_all, is_any, load, maximum, real_at, scatter, select, splat, store,
+    LANES, absolute, column, entry, int_at, is_all, load, maximum, real_at, scatter, select, splat, store,
 )  # fmt: skip
 
 EXTREME = 2.0**400
@@ -86,3 +86,15 @@ def gather_product(rows, ptr, index, value, source, out):
             total = total + load(source, int_at(index, k)) * real_at(value, k)
             k += 1
         store(out, i, total)
+
+
+@njit(**INLINE)
+def constant_slope(rows, columns, slope, varied, matrix, source, out):
+    """In lanes whose slope is the same everywhere, ``out = slope * matrix @ source``: no cancellation between pieces."""
+    if is_all(varied):
+        return
+    for i in range(rows):
+        total = splat(0.0)
+        for j in range(columns):
+            total = total + load(source, j) * real_at(matrix, i * columns + j)
+        store(out, i, select(varied, load(out, i), total * slope))

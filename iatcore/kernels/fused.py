@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .blocks import INLINE, OPTIONS, POISON, gather_product, load_columns, rescale_block, restore_rows, scale_levels
+from .blocks import INLINE, OPTIONS, POISON, constant_slope, gather_product, load_columns, rescale_block, restore_rows, scale_levels
 from .simd import LANES, address, entry, keep, load, lookup, real_at, scatter, splat, store
 from .trig import find_crossings, trig_workspace
 from .wavelocal import local_pattern_moments, poly_tests_of_waves, wave_tests_of_poly, wave_tests_of_waves
@@ -184,7 +184,7 @@ def crossing_rows(
 
 
 @njit(**OPTIONS)
-def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, gate, start, stop):
+def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, whole, gate, start, stop):
     """Rows ``start .. stop - 1`` for a piecewise polynomial state function (degree <= 2) and a trigonometric q.
 
     Args:
@@ -194,6 +194,7 @@ def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, gate, start, s
         frame: ``(lefts, widths, factors, full, rule)``.
         side: tables of p again: integrand or test.
         waves: ``(n, row, factor)`` of q.
+        whole: (d_test, d_h) ``integral test integrand`` over [-1, 1], used where the slope is constant.
         gate: ``(levels, jumps, base, closed)``.
     """
     ids_f, degree_f, ptr, index, value, ptr_t, index_t, value_t = pattern
@@ -224,7 +225,7 @@ def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, gate, start, s
             gather_product(functionals, address(ptr), address(index), address(value), address(block_h), address(rows_h))
         for i in range(sums.shape[0]):
             store(at_sums, i, splat(0.0))
-        local_pattern_moments(
+        slope, varied = local_pattern_moments(
             to_poly, cells, address(lefts), address(widths), address(factors), address(state), address(ids_f), degree_f,
             address(levels), jumps.shape[0], address(jumps), base, closed, address(waves_h), n, address(rows_h),
             address(ids), degree, address(rule), rule.shape[0], address(full), at_sums, address(parts),
@@ -233,6 +234,7 @@ def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, gate, start, s
             gather_product(out.shape[1], address(ptr_t), address(index_t), address(value_t), at_sums, at_out)
         else:
             unload_waves(at_sums, out.shape[1], address(row), address(factor), at_out)
+        constant_slope(out.shape[1], h.shape[1], slope, varied, address(whole), address(block_h), at_out)
         store_rows(block_out, first, lanes, out, ordinary, exponent_h, exponent)
         if not ordinary:
             exponent[:] = 0

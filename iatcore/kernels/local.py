@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from .blocks import (
-    INLINE, OPTIONS, gather_product, load_columns, rescale_block, restore_rows, scale_levels,
+    INLINE, OPTIONS, constant_slope, gather_product, load_columns, rescale_block, restore_rows, scale_levels,
 )  # fmt: skip
 from .simd import (
     LANES, absolute, address, entry, fma, int_at, is_any, keep, load, maximum, minimum, real_at, scatter, select,
@@ -190,25 +190,35 @@ def integrate_pieces(
     pieces, state, ids_f, degree_f, integrands, ids_h, degree_h, sums, ids_t, degree_t,
     mass, rule, points, widths, levels, count, jumps, base, closed,
 ):  # fmt: skip
-    """Add the moments over all pieces and gate levels to ``sums``; arrays are given by address."""
+    """Add the moments over all pieces and gate levels to ``sums``; arrays are given by address.
+
+    Returns:
+        the slope on the first piece, and the lanes whose slope is not the same everywhere.
+    """
+    first_slope, varied = splat(base), splat(0.0) > 0.0
     for k in range(pieces):
         f0, f1, f2 = coefficients(state, ids_f, k, degree_f)
         h0, h1, h2 = coefficients(integrands, ids_h, k, degree_h)
         low, high = extremes(degree_f, f0, f1, f2)
         width = real_at(widths, k)
-        whole = splat(base * width)
+        slope = splat(base)
         m0, m1, m2 = splat(0.0), splat(0.0), splat(0.0)
         for j in range(count):
-            level, jump = load(levels, j), real_at(jumps, j) * width
+            level, jump = load(levels, j), real_at(jumps, j)
             above, below = is_above(low, high, level, closed), is_below(low, high, level, closed)
-            whole = whole + select(above, jump, 0.0)
+            slope = slope + select(above, jump, 0.0)
             mixed = ~(above | below)
+            varied = varied | mixed
             if is_any(mixed):
                 n0, n1, n2 = crossing_moments(
-                    degree_f, f0 - level, f1 - level, f2 - level, mixed, jump,
+                    degree_f, f0 - level, f1 - level, f2 - level, mixed, jump * width,
                     degree_h, h0, h1, h2, degree_t, rule, points,
                 )  # fmt: skip
                 m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+        if k == 0:
+            first_slope = slope
+        varied = varied | ~(slope == first_slope)
+        whole = slope * width
         h0, h1, h2 = h0 * whole, h1 * whole, h2 * whole
         stride = 8 * (degree_h + 1)
         add_row(sums, int_at(ids_t, 3 * k), m0, mass, degree_h, h0, h1, h2)
@@ -216,10 +226,11 @@ def integrate_pieces(
             add_row(sums, int_at(ids_t, 3 * k + 1), m1, mass + stride, degree_h, h0, h1, h2)
         if degree_t >= 2:
             add_row(sums, int_at(ids_t, 3 * k + 2), m2, mass + 2 * stride, degree_h, h0, h1, h2)
+    return first_slope, varied
 
 
 @njit(**OPTIONS)
-def local_rows(z, h, out, same, pattern, integrand, test, mass, rule, widths, gate, start, stop):
+def local_rows(z, h, out, same, pattern, integrand, test, mass, rule, widths, whole, gate, start, stop):
     """Rows ``start .. stop - 1`` of the local transform.
 
     Args:
@@ -231,6 +242,7 @@ def local_rows(z, h, out, same, pattern, integrand, test, mass, rule, widths, ga
         mass: exact ``integral_0^1 B_i B_j``, (degree_test + 1, degree_h + 1).
         rule: (n, 3) Gauss-Legendre nodes t, 1 - t and weights on [0, 1].
         widths: (pieces,) factor of each piece.
+        whole: (d_test, d_h) ``integral test integrand`` over [-1, 1], used where the slope is constant.
         gate: ``(levels, jumps, base, closed)``.
     """
     ids_f, degree_f, ptr_f, index_f, value_f, _, _, _ = pattern
@@ -263,12 +275,13 @@ def local_rows(z, h, out, same, pattern, integrand, test, mass, rule, widths, ga
             gather_product(count_h, address(ptr_h), address(index_h), address(value_h), at_h, at_integrands)
         for i in range(count_t):
             store(at_sums, i, splat(0.0))
-        integrate_pieces(
+        slope, varied = integrate_pieces(
             widths.shape[0], at_state, address(ids_f), degree_f, at_integrands, address(ids_h), degree_h,
             at_sums, address(ids_t), degree_t, address(mass), address(rule), rule.shape[0], address(widths),
             address(levels), jumps.shape[0], address(jumps), base, closed,
         )  # fmt: skip
         gather_product(size_t, address(out_ptr), address(out_index), address(out_value), at_sums, at_out)
+        constant_slope(size_t, size_h, slope, varied, address(whole), at_h, at_out)
         if ordinary:
             for i in range(size_t):
                 scatter(entry(out, first * size_t + i), size_t, lanes, load(at_out, i))

@@ -230,10 +230,13 @@ def quadratic_crossings(a0, a1, a2, offsets, rising):
     radius = math.sqrt(max(disc, 0.0))
     w = -a1 - radius if a1 >= 0.0 else radius - a1
     if above0 != above2:
+        if a2 == 0.0 and a1 >= 0.0:
+            # positive up to a root at the very end
+            return 0
         use_high = (w > 0.0 and a2 > 0.0) or (w < 0.0 and a2 < 0.0)
         top, bottom = (w, a2) if use_high else (a0, w)
         total = top + bottom
-        offsets[0] = encode(top / total, bottom / total) if total != 0.0 else 1.0
+        offsets[0] = encode(top / total, bottom / total) if total != 0.0 else 0.0
         rising[0] = above2
         return 1
     if a0 + w == 0.0 or w + a2 == 0.0:

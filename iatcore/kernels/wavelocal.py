@@ -213,7 +213,11 @@ def local_pattern_moments(
 
     ``waves_to_poly``: integrand ``waves``, polynomial tests, adds to functional rows ``sums``; otherwise integrand
     ``integrands`` (functional rows), wave tests, adds to wave rows ``sums``.
+
+    Returns:
+        the slope on the first cell, and the lanes whose slope is not the same everywhere.
     """
+    first_slope, varied = splat(base), splat(0.0) > 0.0
     for c in range(cells):
         f0, f1, f2 = coefficients(state, ids_f, c, degree_f)
         h0, h1, h2 = f0, f1, f2
@@ -228,6 +232,7 @@ def local_pattern_moments(
             above, below = is_above(low, high, level, closed), is_below(low, high, level, closed)
             whole = whole + select(above, jump, 0.0)
             mixed = ~(above | below)
+            varied = varied | mixed
             if not is_any(mixed):
                 continue
             if degree_f == 1:
@@ -254,6 +259,9 @@ def local_pattern_moments(
                     waves, n, degree, h0, h1, h2, sums,
                 )  # fmt: skip
                 m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+        if c == 0:
+            first_slope = whole
+        varied = varied | ~(whole == first_slope)
         if not waves_to_poly:
             store(parts, (degree + 1) * c, h0 * whole)
             if degree >= 1:
@@ -277,3 +285,4 @@ def local_pattern_moments(
             store(sums, row, load(sums, row) + total)
     if not waves_to_poly:
         add_full_cells(cells * (degree + 1), parts, full, sums, n)
+    return first_slope, varied
