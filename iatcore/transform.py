@@ -291,16 +291,15 @@ class IAT:
         row = np.repeat(np.arange(len(pattern)), np.diff(pattern.offsets))
         weight = np.array(self.gate.jumps)[pattern.level] * np.array(self.gate.breakpoints)[pattern.level]
         use = np.flatnonzero(weight)
-        row, weight = row[use], weight[use]
+        row, weight, piece = row[use], weight[use], pattern.piece[use]
         s = np.clip(pattern.all_positions()[use], -1.0, 1.0)
         out = np.zeros((len(z), self.in_size if transpose else self.out_size))
-        if not len(use):
-            return out
-        # one-sided values: a crossing at a breakpoint belongs to the piece that found it
-        p, q, slope = self.p(s), self.q(s), self.p.derivative()(s)
-        speed = np.abs(np.einsum("jr,rj->r", slope, z[row]))
+        p, q = self.p.on_pieces(piece, s), self.q(s)
+        speed = np.abs(np.einsum("jr,rj->r", self.p.derivative().on_pieces(piece, s), z[row]))
+        # a crossing without speed has no derivative; nothing is added for it
+        weight = np.divide(weight, speed, out=np.zeros_like(weight), where=speed > 0)
         source, target = (q, p) if transpose else (p, q)
-        value = np.einsum("jr,rj->r", source, h[row]) * weight / speed
+        value = np.einsum("jr,rj->r", source, h[row]) * weight
         np.add.at(out, row, (target * value).T)
         return out
 

@@ -189,16 +189,30 @@ class Basis:
         flat = points.ravel()
         values = np.zeros((self.size, flat.size))
         if self.degree >= 0:
-            self._add_piecewise(flat, values)
-        for h in self.harmonics:
-            phase = np.pi * np.remainder(h.frequency * flat + 1.0, 2.0) - np.pi
-            values[h.index] += h.factor * (np.cos(phase) if h.cosine else np.sin(phase))
+            left = self.tables.left
+            piece = np.clip(np.searchsorted(left, flat, side="right") - 1, 0, len(left) - 1)
+            self._add_piecewise(flat, values, piece)
+        self._add_harmonics(flat, values)
         values[:, np.isnan(flat)] = np.nan
         return values.reshape(self.size, *points.shape)
 
-    def _add_piecewise(self, flat: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+    def on_pieces(self, piece: NDArray[np.int64], s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values at points s of shape (n,), each taken on its given piece: one-sided limits at breakpoints."""
+        values = np.zeros((self.size, s.size))
+        if self.degree >= 0:
+            self._add_piecewise(s, values, piece)
+        self._add_harmonics(s, values)
+        return values
+
+    def _add_harmonics(self, flat: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+        for h in self.harmonics:
+            phase = np.pi * np.remainder(h.frequency * flat + 1.0, 2.0) - np.pi
+            values[h.index] += h.factor * (np.cos(phase) if h.cosine else np.sin(phase))
+
+    def _add_piecewise(
+        self, flat: NDArray[np.float64], values: NDArray[np.float64], piece: NDArray[np.int64]
+    ) -> None:
         t = self.tables
-        piece = np.clip(np.searchsorted(t.left, flat, side="right") - 1, 0, len(t.left) - 1)
         degree = t.coefficients.shape[1] - 1
         binomials = [math.comb(degree, i) for i in range(degree + 1)]
         for k in np.unique(piece):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.interpolate import PPoly
 from tests.cases import LAYOUTS, PAIRS, nasty_inputs
 
 import iatcore
 from iatcore import reference
+from iatcore.bases import FAMILIES
 
 SIZES = (1, 2, 3, 6, 10, 33, 64)
 U_BOUND = 1e-13
@@ -45,3 +47,93 @@ def test_all_pairs_large(first, second):
         cases = nasty_inputs(p, seed=d)
         keep = ("normal", "roots 1e-05 apart", "roots 1e-09 apart", "one huge", "threes", "tangent", "scaled 1e-300")
         check(p, q, iatcore.gates.relu(), {name: cases[name] for name in keep if name in cases})
+
+
+def spline(seed: int, functions: int, degree: int) -> iatcore.Basis:
+    """Random piecewise polynomials on random breakpoints that reach beyond [-1, 1]."""
+    rng = np.random.default_rng(seed)
+    x = np.sort(np.concatenate([[-1.2, 1.1], rng.uniform(-1, 1, 4)]))
+    return iatcore.basis(PPoly(rng.normal(size=(degree + 1, 5, functions)), x))
+
+
+OTHERS = {
+    "mixture of hats and waves": iatcore.basis("pwl", 4) + iatcore.basis("fourier", 5),
+    "mixture of splines": iatcore.basis("pwq", 3) + iatcore.basis("rect-w", 4),
+    "mixture of waves": iatcore.basis("fourier", 3) + iatcore.basis("fourier", 5, scale=0.5),
+    "mixture of cubic and waves": spline(1, 2, 3) + iatcore.basis("fourier", 4),
+    "degree 0": spline(2, 5, 0),
+    "degree 1": spline(3, 5, 1),
+    "degree 2": spline(4, 5, 2),
+    "degree 3": spline(5, 5, 3),
+    "degree 5": spline(6, 4, 5),
+    "derivative of waves": iatcore.basis("fourier", 6).derivative(),
+    "derivative of splines": iatcore.basis("pwq", 6).derivative(),
+    **{f"{family} {layout}": iatcore.basis(family, 7, layout=layout) for family, layout in LAYOUTS},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_bases(name):
+    other = OTHERS[name]
+    for partner in ("pwq", "fourier", "rect"):
+        b = iatcore.basis(partner, 5)
+        check(other, b, iatcore.gates.relu(), nasty_inputs(other, seed=1))
+        check(b, other, iatcore.gates.relu(), nasty_inputs(b, seed=1))
+
+
+GATES = {
+    "leaky": iatcore.gates.leaky_relu(0.1),
+    "absolute": iatcore.gates.absolute(),
+    "arelu": iatcore.gates.arelu(),
+    "linear": iatcore.gates.identity(),
+    "ten intervals": iatcore.gates.tmaf(
+        [-1.4, -0.92, -0.56, -0.26, 0, 0.26, 0.56, 0.92, 1.4], np.linspace(-1, 1, 10) ** 2
+    ),
+    "far levels": iatcore.Gate((-1e300, -1e-300, 1e-300, 1e300), (0.5, 1.0, -1.0, 2.0, 3.0), side="right"),
+    "hard": iatcore.Gate((-0.5, 0.5), (0.0, 1.0, 0.0)),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize("first", FAMILIES)
+def test_gates(name, first):
+    gate = GATES[name]
+    p = iatcore.basis(first, 6)
+    # a gate that jumps is not continuous where f touches a level: there u has no digits to compare
+    cases = nasty_inputs(p, seed=3)
+    if not gate.is_continuous:
+        cases = {k: v for k, v in cases.items() if k in ("normal", "other", "positive", "negative", "scaled 1e+300")}
+    # "hard" on a huge state function is active on sets of measure 1e-300: S is a difference of equal numbers there
+    for second in ("pwl", "fourier", "rect-w"):
+        check(p, iatcore.basis(second, 5), gate, cases, matrix=name != "hard")
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 7, 10, 33, 64, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rect_rect_is_relu_to_one_ulp(d, dtype):
+    iat = iatcore.IAT(iatcore.basis("rect", d), iatcore.basis("rect", d, scale=d / 2))
+    z = np.random.default_rng(d).normal(size=(50, d)).astype(dtype)
+    np.testing.assert_array_max_ulp(iat(z), np.maximum(z, 0), maxulp=1, dtype=dtype)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_float32_is_the_rounded_exact_value(first, second):
+    p, q = iatcore.basis(first, 6), iatcore.basis(second, 6)
+    z = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+    u = iatcore.IAT(p, q)(z)
+    assert u.dtype == np.float32
+    exact = iatcore.IAT(p, q)(z.astype(np.float64))
+    np.testing.assert_allclose(u, exact, rtol=6e-8, atol=1e-15)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_crossings_agree_with_exact_arithmetic(first, second):
+    """Root counts equal the reference's for pairs of roots down to 1e-6 apart."""
+    p = iatcore.basis(first, 10)
+    judge, iat = reference.IAT(p, iatcore.basis(second, 3)), iatcore.IAT(p, iatcore.basis(second, 3))
+    cases = nasty_inputs(p, seed=8)
+    for name in ("normal", "other", "roots 0.001 apart", "roots 1e-05 apart", "odd", "even", "one huge"):
+        if name not in cases:
+            continue
+        intervals = [(float(i.lo), float(i.hi)) for i in judge.pattern(cases[name]) if i.slope == 1]
+        np.testing.assert_allclose(iat.pattern(cases[name]).intervals(0), np.reshape(intervals, (-1, 2)), atol=1e-10)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from iatcore import Gate, gates
 
 EPS = np.finfo(np.float64).eps
@@ -37,7 +38,12 @@ CASES: list[tuple[str, Gate, Formula, float]] = [
     ("absolute", gates.absolute(), abs, -1.0),
     ("identity", gates.identity(), lambda t: t, 1.0),
     ("arelu", gates.arelu(), lambda t: 0.9 * t if t < 0 else (1 + sigmoid(2)) * t, 1 + sigmoid(2)),
-    ("arelu", gates.arelu(1.7, -3.0), lambda t: 0.99 * t if t < 0 else (1 + sigmoid(-3)) * t, 1 + sigmoid(-3)),
+    (
+        "arelu",
+        gates.arelu(1.7, -3.0),
+        lambda t: 0.99 * t if t < 0 else (1 + sigmoid(-3)) * t,
+        1 + sigmoid(-3),
+    ),
     ("arelu", gates.arelu(-1.0, 0.0), lambda t: 0.01 * t if t < 0 else 1.5 * t, 1.5),
     ("tmaf", gates.tmaf(GRID, SLOPES), step_function, 0.5),
 ]
@@ -90,7 +96,9 @@ def test_homogeneity_and_continuity_are_what_values_say(
     s = np.array(gate.breakpoints)
     jumps = np.abs(gate(np.nextafter(s, np.inf)) - gate(np.nextafter(s, -np.inf))).max(initial=0.0)
     assert gate.is_continuous == (jumps < 1e-12)
-    assert len(gate.jumps) == len(s) and np.allclose(np.cumsum(gate.jumps), np.array(gate.slopes[1:]) - gate.slopes[0])
+    assert len(gate.jumps) == len(s) and np.allclose(
+        np.cumsum(gate.jumps), np.array(gate.slopes[1:]) - gate.slopes[0]
+    )
 
 
 @EVERY_GATE
@@ -106,7 +114,9 @@ def test_shapes_types_pickling_equality_and_repr(
 
 
 @pytest.mark.parametrize(("side", "at_breakpoints"), [("left", (1.0, 2.0)), ("right", (2.0, 3.0))])
-def test_the_side_says_which_slope_holds_at_a_breakpoint(side: str, at_breakpoints: tuple[float, float]) -> None:
+def test_the_side_says_which_slope_holds_at_a_breakpoint(
+    side: str, at_breakpoints: tuple[float, float]
+) -> None:
     gate = Gate((-0.5, 0.25), (1.0, 2.0, 3.0), side=side)
     assert tuple(gate.derivative([-0.5, 0.25])) == at_breakpoints
     assert tuple(gate([-0.5, 0.25])) == (-0.5 * at_breakpoints[0], 0.25 * at_breakpoints[1])
@@ -133,15 +143,43 @@ def test_arelu_at_extreme_beta_does_not_overflow() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: Gate((0.0,), (1.0,)), ValueError, r"slopes must have len\(breakpoints\) \+ 1 = 2 entries, got 1"),
-        (lambda: Gate((1.0, 0.0), (1.0, 2.0, 3.0)), ValueError, r"breakpoints must ascend strictly, got \(1.0, 0.0\)"),
-        (lambda: Gate((0.0, 0.0), (1.0, 2.0, 3.0)), ValueError, r"breakpoints must ascend strictly, got \(0.0, 0.0\)"),
+        (
+            lambda: Gate((0.0,), (1.0,)),
+            ValueError,
+            r"slopes must have len\(breakpoints\) \+ 1 = 2 entries, got 1",
+        ),
+        (
+            lambda: Gate((1.0, 0.0), (1.0, 2.0, 3.0)),
+            ValueError,
+            r"breakpoints must ascend strictly, got \(1.0, 0.0\)",
+        ),
+        (
+            lambda: Gate((0.0, 0.0), (1.0, 2.0, 3.0)),
+            ValueError,
+            r"breakpoints must ascend strictly, got \(0.0, 0.0\)",
+        ),
         (lambda: Gate((np.nan,), (1.0, 2.0)), ValueError, r"breakpoints must be finite, got \(nan,\)"),
         (lambda: Gate((0.0,), (1.0, np.inf)), ValueError, r"slopes must be finite, got \(1.0, inf\)"),
-        (lambda: Gate(0.0, (1.0, 2.0)), TypeError, r"breakpoints must be a sequence of real numbers, got 0.0"),
-        (lambda: Gate(("a",), (1.0, 2.0)), TypeError, r"breakpoints must be a sequence of real numbers, got \('a',\)"),
-        (lambda: Gate((0.0,), (1.0, 2j)), TypeError, r"slopes must be a sequence of real numbers, got \(1.0, 2j\)"),
-        (lambda: Gate((0.0,), (1.0, 2.0), side="both"), ValueError, r"side must be 'left' or 'right', got 'both'"),
+        (
+            lambda: Gate(0.0, (1.0, 2.0)),
+            TypeError,
+            r"breakpoints must be a sequence of real numbers, got 0.0",
+        ),
+        (
+            lambda: Gate(("a",), (1.0, 2.0)),
+            TypeError,
+            r"breakpoints must be a sequence of real numbers, got \('a',\)",
+        ),
+        (
+            lambda: Gate((0.0,), (1.0, 2j)),
+            TypeError,
+            r"slopes must be a sequence of real numbers, got \(1.0, 2j\)",
+        ),
+        (
+            lambda: Gate((0.0,), (1.0, 2.0), side="both"),
+            ValueError,
+            r"side must be 'left' or 'right', got 'both'",
+        ),
         (lambda: gates.arelu(alpha=np.nan), ValueError, r"alpha must be finite, got nan"),
         (lambda: gates.arelu(beta=np.inf), ValueError, r"beta must be finite, got inf"),
         (lambda: gates.leaky_relu(np.nan), ValueError, r"slopes must be finite, got \(nan, 1.0\)"),

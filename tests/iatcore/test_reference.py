@@ -1,4 +1,4 @@
-"""iatcore.reference against things that share nothing with it: quadrature, mpmath, scipy's roots, differences."""
+"""iatcore.reference against what shares nothing with it: quadrature, mpmath, scipy's roots, differences."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from iatcore import Basis, Gate, basis, gates
-from iatcore.bases import FAMILIES
-from iatcore.reference import IAT
 from scipy.integrate import quad
 from scipy.interpolate import CubicSpline, PPoly
 from scipy.optimize import brentq
+
+from iatcore import Basis, Gate, basis, gates
+from iatcore.bases import FAMILIES
+from iatcore.reference import IAT
 
 EPS = np.finfo(np.float64).eps
 LAYOUTS = [(family, layout) for family, layouts in FAMILIES.items() for layout in layouts]
@@ -76,7 +77,7 @@ def differences(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, h: 
     return np.stack([(function(z + h * e) - function(z - h * e)) / (2 * h) for e in np.eye(z.size)], axis=-1)
 
 
-# -- values ------------------------------------------------------------------------------------------------------
+# -- values --------------------------------------------------------------------------------------------------
 
 
 @EVERY_PAIR
@@ -86,13 +87,15 @@ def test_values_are_those_of_quadrature(pair: str, gate: str) -> None:
     for seed in range(3):
         z = vector(p.size, seed)
         u, _ = panels(p, q, GATES[gate], z)
-        # a level crossing is found to about eps max|z^T p|/|f'|, which moves a jumping gate's integral by 1e-14
+        # brentq finds a crossing to about eps max|f|/|f'|, which moves a jumping gate's integral by 1e-14
         np.testing.assert_allclose(IAT(p, q, GATES[gate])(z), u, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("p_layout", LAYOUTS)
 @pytest.mark.parametrize("q_layout", LAYOUTS)
-def test_every_pair_of_families_follows_quadrature(p_layout: tuple[str, str], q_layout: tuple[str, str]) -> None:
+def test_every_pair_of_families_follows_quadrature(
+    p_layout: tuple[str, str], q_layout: tuple[str, str]
+) -> None:
     p, q = basis(p_layout[0], 6, layout=p_layout[1]), basis(q_layout[0], 5, layout=q_layout[1])
     iat, z = IAT(p, q), vector(6, 4)
     u, magnitude = panels(p, q, gates.relu(), z)
@@ -144,7 +147,9 @@ def test_rect_against_rect_is_the_gate_entry_by_entry(d: int, gate: str) -> None
     assert iat.activation_matrix(z).tolist() == np.diag([float(h * Fraction(a)) for a in slopes]).tolist()
 
 
-@pytest.mark.parametrize("pair", [(3.0, 5.0), (-3.0, 5.0), (3.0, -5.0), (-1e-300, 1e300), (1e300, -1e-300), (-5e-324, 7e-310)])
+@pytest.mark.parametrize(
+    "pair", [(3.0, 5.0), (-3.0, 5.0), (3.0, -5.0), (-1e-300, 1e300), (1e300, -1e-300), (-5e-324, 7e-310)]
+)
 def test_the_integral_of_the_positive_part_of_a_line(pair: tuple[float, float]) -> None:
     a, b = map(Fraction, pair)
     positive, negative = max(a, b), min(a, b)
@@ -169,13 +174,15 @@ def test_powers_of_two_come_out_exactly(pair: str, exponent: int) -> None:
     assert np.array_equal(IAT(p, q, scaled)(np.ldexp(z, exponent)), np.ldexp(IAT(p, q, STEPS)(z), exponent))
 
 
-# -- patterns ----------------------------------------------------------------------------------------------------
+# -- patterns ------------------------------------------------------------------------------------------------
 
 
 def edges(iat: IAT, z: np.ndarray | list[float]) -> tuple[list[float], list[int]]:
     intervals = iat.pattern(z)
     assert intervals[0].lo == -1 and intervals[-1].hi == 1
-    assert all(a.hi.overlaps(b.lo) and a.slope != b.slope for a, b in zip(intervals, intervals[1:], strict=False))
+    assert all(
+        a.hi.overlaps(b.lo) and a.slope != b.slope for a, b in zip(intervals, intervals[1:], strict=False)
+    )
     assert [c.after for c in iat.crossings(z)] == [i.slope for i in intervals[1:]]
     return [float(i.lo) for i in intervals[1:]], [i.slope for i in intervals]
 
@@ -185,14 +192,24 @@ def edges(iat: IAT, z: np.ndarray | list[float]) -> tuple[list[float], list[int]
 def test_crossings_of_splines_are_those_of_scipy(seed: int, level: float) -> None:
     x, z = np.linspace(-1, 1, 9), vector(9, seed)
     expected = CubicSpline(x, z).solve(level, extrapolate=False)
-    positions, slopes = edges(IAT(basis(CubicSpline(x, np.eye(9))), basis("rect", 2), Gate((level,), (0.0, 1.0))), z)
+    positions, slopes = edges(
+        IAT(basis(CubicSpline(x, np.eye(9))), basis("rect", 2), Gate((level,), (0.0, 1.0))), z
+    )
     assert len(expected) > 0
     np.testing.assert_allclose(positions, expected, rtol=0, atol=1e-12)
-    assert slopes == [int(CubicSpline(x, z)(s) > level) for s in np.convolve([-1, *expected, 1], [0.5, 0.5], "valid")]
+    assert slopes == [
+        int(CubicSpline(x, z)(s) > level) for s in np.convolve([-1, *expected, 1], [0.5, 0.5], "valid")
+    ]
 
 
 # (p, z, positions of the crossings, slopes of relu from left to right, multiplicities)
-QUADRATIC = basis(PPoly(np.array([[[1.0, 0, 0]], [[-2.0, 1, 0]], [[1.0, -1, 1]]]), np.array([-1.0, 1.0])))  # s*s, s, 1
+QUADRATIC = basis(
+    PPoly(np.array([[[1.0, 0, 0]], [[-2.0, 1, 0]], [[1.0, -1, 1]]]), np.array([-1.0, 1.0]))
+)  # s*s, s, 1
+FOURIERS, TINY = (
+    basis("fourier", 5) + basis("fourier", 5),
+    2.0**-300,
+)  # amplitudes too different for one polynomial
 EXACT = {
     "double root at +-1": (basis("fourier", 4), [0, 1, 0, 1], [-1 / 3, 1 / 3], [0, 1, 0], [1, 1]),
     "double root at 0": (basis("fourier", 4), [0, 1, 0, -1], [-2 / 3, 2 / 3], [0, 1, 0], [1, 1]),
@@ -210,9 +227,13 @@ EXACT = {
     "jumps": (basis("rect", 4), [1, -1, 0, 2], [-0.5, 0.5], [1, 0, 1], [None, None]),
     "constant tangency of a mixture": (basis("pwl", 1) + basis("fourier", 2), [1, 0, 1], [], [1], []),
     "tangency of a mixture": (QUADRATIC + basis("fourier", 2), [1, 0, 1, 0, -1], [], [1], []),
-    "triple root of a mixture": (QUADRATIC + basis("fourier", 1), [0, 0, 0, 1], [0.0], [0, 1], [1]),
-    "multiple root of a mixture": (QUADRATIC + basis("fourier", 4), [0, 1e-9, 0, 1, 0, -0.5, 0], [0.0], [0, 1], [1]),
-    "root of a mixture at its knot": (basis("pwl", 3) + basis("fourier", 1), [-1, 0, 1, 1], [0.0], [0, 1], [None]),
+    "triple root of a mixture": (QUADRATIC + basis("fourier", 3), [0, 0, 0, 1, 0, -0.5], [0.0], [0, 1], [3]),
+    "triple root by bisection": (FOURIERS, [1, 0, -0.5, 0, 0, 3 * TINY, 0, 0, 0, -TINY], [0.0], [0, 1], [None]),
+    "near a triple root": (QUADRATIC + basis("fourier", 3), [0, 1e-9, 0, 1, 0, -0.5], [0.0], [0, 1], [1]),
+    "a line of slope 1e-309 through its knot": (basis("pwl", 3), [-1e-309, 0, 1e300], [0.0], [0, 1], [None]),
+    "roots 1e-600 from 0 and from 1": (basis("fourier", 2), [1e300, 1e-300], [0.0, 1.0], [0, 1, 0], [1, 1]),
+    "a root 1e-600 from a node": (basis("pwl", 3), [1, -1e-300, 1e300], [-0.0, 0.0], [1, 0, 1], [1, 1]),
+    "mixture, root at a knot": (basis("pwl", 3) + basis("fourier", 1), [-1, 0, 1, 1], [0.0], [0, 1], [None]),
 }  # fmt: skip
 
 
@@ -221,16 +242,39 @@ def test_exact_cases(name: str) -> None:
     p, z, positions, slopes, multiplicities = EXACT[name]
     iat = IAT(p, basis("rect", 1))
     got_positions, got_slopes = edges(iat, z)
-    np.testing.assert_allclose(got_positions, positions, rtol=4 * EPS, atol=1e-90)  # 320 bits of s, not of s - 0
+    np.testing.assert_allclose(
+        got_positions, positions, rtol=4 * EPS, atol=1e-90
+    )  # 320 bits of s, not of s - 0
     assert got_slopes == slopes
     assert [c.multiplicity for c in iat.crossings(z)] == multiplicities
     jumps = "jump" if name == "jumps" else "root"
     assert all(c.kind == jumps for c in iat.crossings(z))
 
 
+@pytest.mark.parametrize(
+    "p", [basis("fourier", 5).derivative(), basis("pwl", 3) + basis("fourier", 3)], ids=repr
+)
+@pytest.mark.parametrize("seed", range(8))
+def test_many_levels_are_crossed_where_sampling_says(p: Basis, seed: int) -> None:
+    levels, z = np.linspace(-1, 1, 9) + 0.01, vector(p.size, seed)
+    s = np.linspace(-1, 1, 4001)
+    f, expected = z @ p(s), []
+    for level in levels:
+        for k in np.flatnonzero((f[:-1] - level) * (f[1:] - level) < 0):
+            expected.append(brentq(lambda r, c=level: z @ p(r) - c, s[k], s[k + 1], xtol=1e-15, rtol=4 * EPS))
+    iat = IAT(p, basis("rect", 1), Gate(tuple(levels), tuple(np.arange(10.0))))
+    np.testing.assert_allclose(edges(iat, z)[0], np.sort(expected), rtol=0, atol=1e-12)
+
+
 def test_a_close_pair_of_a_mixture_is_found_where_mpmath_finds_it() -> None:
     p, gap = QUADRATIC + basis("fourier", 2), Fraction(2) ** -40
-    z = [1.0, 0.0, float(1 - gap), 0.0, -1.0]  # s*s + 1 - gap - cos(pi s): roots near +-sqrt(gap/(1 + pi^2/2))
+    z = [
+        1.0,
+        0.0,
+        float(1 - gap),
+        0.0,
+        -1.0,
+    ]  # s*s + 1 - gap - cos(pi s): roots near +-sqrt(gap/(1 + pi^2/2))
     positions, slopes = edges(IAT(p, basis("rect", 1)), z)
     with mpmath.workdps(50):
         root = float(mpmath.findroot(lambda s: s * s + 1 - mpmath.mpf(2) ** -40 - mpmath.cospi(s), 4e-7))
@@ -253,7 +297,7 @@ def test_a_level_that_f_jumps_over_is_no_interval() -> None:
     assert edges(iat, [-1.0, 1.0]) == ([0.0], [0, 5])
 
 
-# -- linear part and derivatives ---------------------------------------------------------------------------------
+# -- linear part and derivatives -----------------------------------------------------------------------------
 
 
 @EVERY_PAIR
@@ -341,7 +385,7 @@ def test_derivatives_that_do_not_exist_are_refused(p: Basis, z: list[float], mes
         IAT(shifted, basis("rect", 1), gate).jacobian([*z, 1.0])
 
 
-# -- rows, shapes, errors ----------------------------------------------------------------------------------------
+# -- rows, shapes, errors ------------------------------------------------------------------------------------
 
 
 def test_zero_gives_zero_and_bad_rows_give_nan_in_their_row_only() -> None:
