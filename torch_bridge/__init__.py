@@ -1,0 +1,5 @@
+"""Matrix activations for torch: the integral activation transform as modules."""
+
+from .nn import IAT, IATReLU
+
+__all__ = ["IAT", "IATReLU"]

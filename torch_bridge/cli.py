@@ -1,0 +1,115 @@
+"""The command ``matact``. What a subcommand needs is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch_bridge.report.files import output_folder, version
+
+EXPERIMENTS_EXTRA = ("matplotlib", "sklearn", "rich")
+"""Modules of the extra ``experiments``."""
+
+FOLDER = "matact-demo"
+
+
+class CommandError(Exception):
+    """Ends the command with a message and exit status 1."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, 1 after an error, 130 when interrupted.
+
+    Raises:
+        SystemExit: with status 2 for wrong usage, 0 after ``--help`` and ``--version``.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("matact: interrupted; unfinished results were not written", file=sys.stderr)
+        return 130
+    except (CommandError, OSError) as error:
+        print(f"matact: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all subcommands; each sets ``run``, which takes the parsed arguments."""
+    parser = argparse.ArgumentParser(prog="matact", description="Matrix activations, exactly.")
+    parser.add_argument(
+        "--version", action="version", version=f"matact {version('matact') or '(not installed)'}"
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "train with ReLU, the M-point and the exact IAT-ReLU on three tasks; write results and figures"
+    parser = commands.add_parser("demo", help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer steps and one seed: half a minute, not some minutes"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help=f"folder for the results (default: a new one, {FOLDER} or {FOLDER}-2, ...)",
+    )
+    parser.add_argument(
+        "--seed", type=_integer(0), default=0, metavar="N", help="seed of the first run (default: 0)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=_integer(1),
+        default=1,
+        metavar="N",
+        help="threads to use (default: 1: the networks are small, more gain little)",
+    )
+    parser.set_defaults(run=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    _need(EXPERIMENTS_EXTRA, "experiments")
+    from dataclasses import replace
+
+    from torch_bridge.experiments.demo import FULL, QUICK
+    from torch_bridge.report.demo import run_demo
+
+    _set_threads(arguments.threads)
+    settings = replace(QUICK if arguments.quick else FULL, seed=arguments.seed)
+    with output_folder(arguments.out, FOLDER) as folder:
+        run_demo(settings, folder)
+
+
+def _set_threads(count: int) -> None:
+    import torch
+
+    from iatcore.threads import set_num_threads
+
+    torch.set_num_threads(count)
+    set_num_threads(count)
+
+
+def _need(modules: Sequence[str], extra: str) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CommandError(f'{", ".join(missing)} not found; install with: pip install "matact[{extra}]"')
+
+
+def _integer(least: int):
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(f"must be an integer >= {least}, got {text!r}")
+        return value
+
+    return parse

@@ -1,0 +1,1 @@
+"""Experiments: one file each, with its settings in a frozen dataclass at the top."""

@@ -1,0 +1,5 @@
+"""Modules: each a thin layer over one operation."""
+
+from .iat import IAT, IATReLU
+
+__all__ = ["IAT", "IATReLU"]

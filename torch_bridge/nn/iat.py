@@ -1,0 +1,244 @@
+"""The integral activation transform as a torch module."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import iatcore
+from iatcore import Basis, Gate, gates
+from iatcore.bases import check_size
+from iatcore.scaling import he_scale
+
+from ..ops.iat.op import Derivatives, Transform, computable, iat, result_dtype
+from ..ops.iat.reference import check_shapes
+from ..ops.iat_mesh.reference import iat_mesh, mesh_matrices
+
+Activation = Callable[[Tensor], Tensor]
+GATES: dict[str, Callable[[], Gate]] = {
+    "relu": gates.relu,
+    "leaky_relu": gates.leaky_relu,
+    "absolute": gates.absolute,
+    "identity": gates.identity,
+    "arelu": gates.arelu,
+}
+"""Gates by name, with the defaults of :mod:`iatcore.gates`."""
+
+
+class IAT(nn.Module):
+    """``u = integral over [-1, 1] of q(s) sigma(p(s)^T z) ds`` along one dimension, IAT (4).
+
+    There are no parameters and no buffers: the module computes in the dtype and on the device of its input.
+    Half precision is computed in float32 and returned in its own dtype; integers count as float64.
+
+    Args:
+        in_features: d_in, size of z along ``dim`` and of the input basis p.
+        out_features: d_out, the size that ``dim`` has in u, and of the output basis q.
+        input_basis, output_basis: a family of :func:`iatcore.basis` by name, or what it accepts: a Basis of
+            the right size, a scipy PPoly, BPoly or BSpline.
+        gate: sigma, a :class:`iatcore.Gate` or the name of one in :data:`GATES`.
+        activation: sigma as an entry-wise function of tensors, in place of a gate; needs ``mesh``.
+        dim: the dimension of the input that holds z.
+        mesh: None is exact; M >= 1 is the sum over M midpoints, IAT (12).
+        scale: multiplies q; ``"he"`` is :func:`iatcore.scaling.he_scale`, with which layers initialised by
+            He's rule keep their variance; None is 1.
+        derivatives: 1 or ``"any"``, of the exact transform: with 1 a CPU tensor is transformed by compiled
+            code that is differentiable once; ``"any"`` is slower and differentiable to any order.
+        device, dtype: accepted as by every module of torch, checked, and without effect.
+
+    Shape:
+        ``(*, d_in, *)`` to ``(*, d_out, *)``. Where z holds nan or inf, u is nan, and only there.
+
+    Raises:
+        TypeError: an argument of the wrong kind; in the forward pass, complex or bool tensors.
+        ValueError: a name, size or number out of range; in the forward pass, a wrong size along ``dim``.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        input_basis: Any = "fourier",
+        output_basis: Any = "pwq",
+        gate: Gate | str = "relu",
+        activation: Activation | None = None,
+        dim: int = -1,
+        mesh: int | None = None,
+        scale: float | Literal["he"] | None = "he",
+        derivatives: Derivatives = 1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = check_size(in_features, "in_features")
+        self.out_features = check_size(out_features, "out_features")
+        self.dim = operator.index(dim)
+        self.mesh = None if mesh is None else check_size(mesh, "mesh")
+        self.derivatives: Derivatives = _check_derivatives(derivatives)
+        self.activation = _check_activation(activation, gate, self.mesh)
+        _check_placement(device, dtype)
+        p = _basis(input_basis, self.in_features, "input_basis", "in_features")
+        q = _basis(output_basis, self.out_features, "output_basis", "out_features")
+        self.gate = _gate(gate)
+        self.scale = _scale(scale, p, q, self.activation or self.gate)
+        self.transform = Transform(p, q.scaled(self.scale), self.gate)
+        self._matrices: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+
+    @property
+    def input_basis(self) -> Basis:
+        """p."""
+        return self.transform.p
+
+    @property
+    def output_basis(self) -> Basis:
+        """q, scaled."""
+        return self.transform.q
+
+    def forward(self, z: Tensor, pattern_from: Tensor | None = None) -> Tensor:
+        """The transform of z, or the decoupled form of IAT (24)-(26).
+
+        Args:
+            z: coefficients, size d_in along ``dim``.
+            pattern_from: a tensor of the same shape that the activation pattern is taken from. Gradients flow
+                to both; on a mesh, where the pattern is constant almost everywhere, to z alone.
+        """
+        self._check_size(z, "z")
+        if pattern_from is not None:
+            self._check_size(pattern_from, "pattern_from")
+            pattern_from = pattern_from.movedim(self.dim, -1)
+        z = z.movedim(self.dim, -1)
+        if self.mesh is None:
+            u = iat(z, self.transform, pattern_from, self.derivatives)
+        else:
+            u = self._on_mesh(z, pattern_from)
+        return u.movedim(-1, self.dim)
+
+    def _check_size(self, tensor: Tensor, name: str) -> None:
+        if not -tensor.ndim <= self.dim < tensor.ndim:
+            raise ValueError(f"{name} must have a dimension {self.dim}, got shape {tuple(tensor.shape)}")
+        if tensor.shape[self.dim] != self.in_features:
+            raise ValueError(
+                f"{name} must have size in_features = {self.in_features} along dimension {self.dim}, "
+                f"got shape {tuple(tensor.shape)}"
+            )
+
+    def _on_mesh(self, z: Tensor, pattern_from: Tensor | None) -> Tensor:
+        dtype, z = result_dtype(z, "z"), computable(z, "z")
+        if pattern_from is not None:
+            pattern_from = computable(pattern_from, "pattern_from").to(z.dtype)
+        check_shapes(z, self.in_features, pattern_from)
+        P, Q = self._mesh_matrices(z.dtype, z.device)
+        return iat_mesh(z, P, Q, self.activation or self.gate, pattern_from).to(dtype)
+
+    def _mesh_matrices(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+        assert self.mesh is not None
+        if (dtype, device) not in self._matrices:
+            P, Q = mesh_matrices(self.input_basis, self.output_basis, self.mesh)
+            self._matrices[dtype, device] = P.to(device, dtype), Q.to(device, dtype)
+        return self._matrices[dtype, device]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_matrices": {}}
+
+    def extra_repr(self) -> str:
+        sigma = f"gate={self.gate!r}" if self.activation is None else f"activation={self.activation!r}"
+        return (
+            f"{self.in_features}, {self.out_features}, input_basis={self.input_basis!r}, "
+            f"output_basis={self.output_basis!r}, {sigma}, dim={self.dim}, mesh={self.mesh}, "
+            f"derivatives={self.derivatives!r}"
+        )
+
+
+class IATReLU(IAT):
+    """:class:`IAT` with sigma = ReLU, IAT (17)-(19); the other arguments are the same."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        input_basis: Any = "fourier",
+        output_basis: Any = "pwq",
+        dim: int = -1,
+        mesh: int | None = None,
+        scale: float | Literal["he"] | None = "he",
+        derivatives: Derivatives = 1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_features,
+            out_features,
+            input_basis,
+            output_basis,
+            dim=dim,
+            mesh=mesh,
+            scale=scale,
+            derivatives=derivatives,
+            device=device,
+            dtype=dtype,
+        )
+
+
+def _basis(family: Any, size: int, name: str, size_name: str) -> Basis:
+    basis = iatcore.basis(family, size) if isinstance(family, str) else iatcore.basis(family)
+    if basis.size != size:
+        raise ValueError(f"{name} must have {size_name} = {size} functions, got {basis.size}")
+    return basis
+
+
+def _gate(gate: Gate | str) -> Gate:
+    if isinstance(gate, Gate):
+        return gate
+    if not isinstance(gate, str):
+        raise TypeError(f"gate must be a name or a Gate, got {gate!r}")
+    if gate not in GATES:
+        raise ValueError(f"gate must be a Gate or one of {', '.join(GATES)}, got {gate!r}")
+    return GATES[gate]()
+
+
+def _check_activation(activation: Activation | None, gate: Gate | str, mesh: int | None) -> Activation | None:
+    if activation is None:
+        return None
+    if not callable(activation):
+        raise TypeError(f"activation must be a function of tensors, got {activation!r}")
+    if gate != "relu":
+        raise ValueError(f"gate and activation exclude each other, got gate={gate!r}")
+    if mesh is None:
+        raise ValueError("activation needs mesh=M: only gates are integrated exactly for now")
+    return activation
+
+
+def _check_derivatives(derivatives: Any) -> Derivatives:
+    if derivatives == "any" or (derivatives == 1 and not isinstance(derivatives, bool)):
+        return derivatives
+    raise ValueError(f"derivatives must be 1 or 'any', got {derivatives!r}")
+
+
+def _check_placement(device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+    if device is not None:
+        torch.device(device)
+    if dtype is not None and not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating one, got {dtype}")
+
+
+def _scale(scale: float | str | None, p: Basis, q: Basis, sigma: Gate | Activation) -> float:
+    if scale is None:
+        return 1.0
+    if isinstance(scale, str):
+        if scale != "he":
+            raise ValueError(f"scale must be 'he', None or a number, got {scale!r}")
+        return he_scale(p, q, sigma if isinstance(sigma, Gate) else _on_arrays(sigma))
+    return scale
+
+
+def _on_arrays(activation: Activation) -> Callable[[np.ndarray], np.ndarray]:
+    def function(t: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return activation(torch.from_numpy(t).to(torch.get_default_dtype())).double().numpy()
+
+    return function

@@ -1,0 +1,1 @@
+"""The exact integral activation transform; the derivation is in README.md."""

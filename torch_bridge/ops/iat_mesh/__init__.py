@@ -1,0 +1,1 @@
+"""The integral activation transform on a mesh, IAT (12)."""

@@ -1,0 +1,72 @@
+"""The integral activation transform on a mesh, IAT (12), in plain torch: any activation, differentiable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iatcore import Basis, Gate
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def mesh_matrices(p: Basis, q: Basis, mesh: int) -> tuple[Tensor, Tensor]:
+    """P (d_in, mesh), Q (d_out, mesh): values at the midpoints of ``mesh`` equal cells, float64."""
+    midpoints = -1 + (2 * np.arange(mesh) + 1) / mesh
+    return torch.from_numpy(p(midpoints)), torch.from_numpy(q(midpoints))
+
+
+def iat_mesh(
+    z: Tensor, P: Tensor, Q: Tensor, activation: Activation | Gate, pattern_from: Tensor | None = None
+) -> Tensor:
+    """``u = (2/M) Q sigma(P^T z)``, IAT (12); its derivative is IAT (13).
+
+    Args:
+        z: coefficients (..., d_in), of the dtype of P and Q.
+        P, Q: matrices (d_in, M) and (d_out, M) of :func:`mesh_matrices`.
+        activation: sigma, entry-wise.
+        pattern_from: coefficients of the shape of z that the slopes of a gate are taken from,
+            ``u = (2/M) Q diag(a(P^T pattern_from)) P^T z``. No gradient flows there: on a mesh the slopes are
+            constant almost everywhere.
+
+    Returns:
+        (..., d_out).
+
+    Raises:
+        ValueError: pattern_from with an activation that is not a gate.
+    """
+    f = z @ P
+    if pattern_from is None:
+        values = apply_gate(activation, f) if isinstance(activation, Gate) else activation(f)
+    elif isinstance(activation, Gate):
+        values = _times(gate_slopes(activation, pattern_from @ P), f)
+    else:
+        raise ValueError(f"pattern_from needs a gate, got the activation {activation!r}")
+    return values @ Q.mT * (2 / P.shape[-1])
+
+
+def apply_gate(gate: Gate, t: Tensor) -> Tensor:
+    """``a(t) t`` entry-wise; a zero slope gives +0 also at infinity, nan stays nan."""
+    if gate.breakpoints == (0.0,) and gate.slopes == (0.0, 1.0):
+        return torch.relu(t)
+    return _times(gate_slopes(gate, t), t)
+
+
+def gate_slopes(gate: Gate, t: Tensor) -> Tensor:
+    """The step function ``a(t)``; nan at nan."""
+    t = t.detach()
+    # float64: a breakpoint rounded to the dtype of t would move
+    index = torch.bucketize(t.double(), _constant(gate.breakpoints, t.device), right=gate.side == "right")
+    return _constant(gate.slopes, t.device).to(t.dtype)[index].masked_fill(t.isnan(), torch.nan)
+
+
+def _times(slopes: Tensor, t: Tensor) -> Tensor:
+    zero = slopes == 0
+    return slopes * torch.where(zero, 0.0, t)
+
+
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64, device=device)
