@@ -7,6 +7,7 @@ Only :mod:`iatcore.reference` imports this module.
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ def rational(value: float | Fraction) -> fmpq:
 def common_cells(p: Basis, q: Basis) -> list[Cell]:
     """The common refinement of the knots of two bases."""
     knots = sorted({*p.knots, *q.knots})
-    return [Cell(rational(a), rational(b - a)) for a, b in zip(knots, knots[1:], strict=False)]
+    return [Cell(rational(a), rational(b - a)) for a, b in itertools.pairwise(knots)]
 
 
 class Functions:
@@ -189,7 +190,7 @@ def _from_bernstein(coefficients: Sequence[Fraction]) -> fmpq_poly:
     n = len(row) - 1
     for m in range(n + 1):
         monomials.append(math.comb(n, m) * row[0])
-        row = [b - a for a, b in zip(row, row[1:], strict=False)]
+        row = [b - a for a, b in itertools.pairwise(row)]
     return fmpq_poly(monomials)
 
 
@@ -236,7 +237,7 @@ class State(Functions):
             inner = [r for level in levels for r in self.roots(c, level) if not r.at_end]
             ends = [Root(arb(0), None), *sorted(inner, key=lambda r: r.t.mid()), Root(arb(1), None)]
             parts = []
-            for (lo, multiplicity), (hi, _) in zip(ends, ends[1:], strict=False):
+            for (lo, multiplicity), (hi, _) in itertools.pairwise(ends):
                 middle = ((lo.upper() + hi.lower()) / 2).mid()
                 if not (lo < middle and middle < hi):
                     raise Undecided("two level crossings cannot be told apart")
@@ -345,7 +346,7 @@ def circle_roots(waves: Sequence[Wave], constant: fmpq) -> list[tuple[arb, int]]
 
 
 class _Bisection:
-    """Roots of ``g = f - level`` on one cell from point values and a bound ``L`` of ``|f''|``.
+    """Roots of ``g = f - level`` on one cell from point values and bounds ``L`` of ``|f''|``.
 
     On a sub-cell of midpoint m and half-width h, ``|g - g(m)| <= |g'(m)| h + L h*h/2`` and
     ``|g' - g'(m)| <= L h``. So either g keeps its sign (no root), or g' does (at most one root, refined by
@@ -357,12 +358,25 @@ class _Bisection:
     def __init__(self, state: State, c: int, level: fmpq) -> None:
         self.state, self.c, self.level = state, c, level
         self.width = arb(state.cells[c].width)
-        second = state.poly(c).derivative().derivative()
-        bound = sum((abs(a) for a in second.coeffs()), fmpq(0)) / self.width**2
-        for _, w in state.waves:
-            bound += abs(w.amplitude) * w.frequency**2 * arb.pi() ** (w.pi_power + 2)
-        self.second = bound.upper()
+        self.second, self.sixth = self._bound(2), self._bound(6)
         self.smallest = arb(2) ** (-2 * ctx.prec // 5)
+
+    def _bound(self, order: int) -> arb:
+        """A bound of a derivative of f on the whole cell."""
+        poly = self.state.poly(self.c)
+        for _ in range(order):
+            poly = poly.derivative()
+        bound = sum((abs(a) for a in poly.coeffs()), fmpq(0)) / self.width**order
+        return bound + sum((abs(v) for v in self.state.factors(order)), arb(0))
+
+    def _curvatures(self, middle: arb, h: arb) -> Iterator[arb]:
+        """Bounds of ``|f''|``: a cheap one, then on small sub-cells Taylor's, for roots of multiplicity 3 to 7."""
+        yield self.second
+        if h < self.width / 256:
+            bound = self.sixth
+            for order in (5, 4, 3, 2):
+                bound = abs(self.state.value(self.c, middle, order)) + h * bound
+            yield bound
 
     def g(self, t: arb) -> arb:
         return self.state.value(self.c, t) - self.level
@@ -376,18 +390,21 @@ class _Bisection:
         while stack:
             lo, hi = stack.pop()
             middle, h = (lo + hi) / 2, (hi - lo) / 2 * self.width
-            value, slope, spread = self.g(middle), self.slope(middle), self.second * h
-            if value.abs_lower() > (abs(slope) * h + spread * h / 2).upper():
-                continue
-            if slope.abs_lower() > spread.upper():
-                found += [(t, True) for t in self._monotone(lo, hi)]
-            elif hi - lo < self.smallest:
-                found.append((lo.union(hi), False))
+            value, slope = self.g(middle), self.slope(middle)
+            for second in self._curvatures(middle, h):
+                if value.abs_lower() > (abs(slope) * h + second * h * h / 2).upper():
+                    break
+                if slope.abs_lower() > (second * h).upper():
+                    found += [(t, True) for t in self._monotone(lo, hi, second)]
+                    break
             else:
-                stack += [(lo, middle), (middle, hi)]
+                if hi - lo < self.smallest:
+                    found.append((lo.union(hi), False))
+                else:
+                    stack += [(lo, middle), (middle, hi)]
         return [self._root(t, simple) for t, simple in _merged(found)]
 
-    def _monotone(self, lo: arb, hi: arb) -> list[arb]:
+    def _monotone(self, lo: arb, hi: arb, second: arb) -> list[arb]:
         """The root of a strictly monotone g on ``[lo, hi]``; an end where g cannot be told from 0 is one."""
         a, b = self.g(lo), self.g(hi)
         if a.contains(0) or b.contains(0):
@@ -396,7 +413,7 @@ class _Bisection:
             return []
         while True:
             middle, h, width = ((lo + hi) / 2).mid(), (hi - lo) / 2 * self.width, hi - lo
-            value, derivative = self.g(middle), self.slope(middle) + arb(0, (self.second * h).upper())
+            value, derivative = self.g(middle), self.slope(middle) + arb(0, (second * h).upper())
             if not derivative.contains(0):
                 root = middle - value / derivative / self.width
                 lo, hi = lo.max(root.lower()), hi.min(root.upper())

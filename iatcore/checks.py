@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,21 @@ def check_pair(
         shape = common
     compute = np.promote_types(a.dtype, b.dtype)
     return a.astype(compute, copy=False), b.astype(compute, copy=False), shape, np.promote_types(result, other_result)
+
+
+def check_size(value: Any, name: str) -> int:
+    """``value`` as an int >= 1.
+
+    Raises:
+        TypeError: not an integer.
+        ValueError: below 1.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer >= 1, got {value!r}") from None
+    if number < 1:
+        raise ValueError(f"{name} must be an integer >= 1, got {number}")
+    return number

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bases import Basis, check_size
-from .checks import check_pair, check_rows
+from .bases import Basis
+from .checks import check_pair, check_rows, check_size
 from .gates import Gate
 
 

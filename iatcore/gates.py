@@ -6,6 +6,7 @@ activation applies it to each entry of a vector; an integral activation transfor
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Gate:
         object.__setattr__(self, "slopes", t)
         if len(t) != len(s) + 1:
             raise ValueError(f"slopes must have len(breakpoints) + 1 = {len(s) + 1} entries, got {len(t)}")
-        if any(a >= b for a, b in zip(s, s[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(s)):
             raise ValueError(f"breakpoints must ascend strictly, got {s}")
         if self.side not in ("left", "right"):
             raise ValueError(f"side must be 'left' or 'right', got {self.side!r}")

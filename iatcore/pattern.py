@@ -166,7 +166,7 @@ def from_intervals(rows: Sequence[Any], batch_shape: tuple[int, ...] | None = No
         ValueError: intervals that are not of shape (k, 2), leave [-1, 1], overlap or descend.
     """
     shape = (len(rows),) if batch_shape is None else batch_shape
-    piece, offset, rising, counts, initial = [], [], [], [], []
+    offset, rising, counts, initial = [], [], [], []
     for i, row in enumerate(rows):
         edges = np.asarray(row, dtype=np.float64).reshape(-1, 2) if np.size(row) else np.empty((0, 2))
         flat = edges.ravel()
@@ -200,7 +200,7 @@ def activation_pattern(basis: Basis, gate: Gate, z: Any) -> ActivationPattern:
         TypeError, ValueError: z is not real or has the wrong last dimension.
     """
     rows, shape, _ = check_rows(z, basis.size, "z")
-    finite = np.isfinite(rows).all(axis=1)
+    finite: NDArray[np.bool_] = np.asarray(np.all(np.isfinite(rows), axis=1))
     work = np.where(finite[:, None], rows, 0.0).astype(np.float64)
     exponents = np.frexp(np.abs(work).max(axis=1, initial=0.0))[1]
     levels = np.array(gate.breakpoints)

@@ -5,6 +5,7 @@ Everything here happens once per pair, in exact rational arithmetic that is roun
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ def transpose(rows: Sequence[Sequence[tuple[int, float]]], columns: int) -> list
 def on_frame(basis: Basis, frame: Sequence[Fraction]) -> list[list[tuple[int, Coefficients]]]:
     """The piecewise part restricted to each piece of a refinement of its breakpoints."""
     pieces = []
-    for left, right in zip(frame, frame[1:], strict=False):
+    for left, right in itertools.pairwise(frame):
         k = bisect_right(basis.knots, left) - 1
         start, width = basis.knots[k], basis.knots[k + 1] - basis.knots[k]
         alpha, beta = (left - start) / width, (right - start) / width
@@ -84,7 +85,7 @@ def refine(*knots: Sequence[Fraction]) -> tuple[Fraction, ...]:
 
 def widths(frame: Sequence[Fraction]) -> list[Fraction]:
     """Lengths of the pieces of a frame."""
-    return [b - a for a, b in zip(frame, frame[1:], strict=False)]
+    return [b - a for a, b in itertools.pairwise(frame)]
 
 
 def uniform_width(frame: Sequence[Fraction]) -> Fraction | None:
@@ -115,7 +116,10 @@ def bernstein_mass(test: int, integrand: int) -> Floats:
     total = test + integrand
     return np.array(
         [
-            [math.comb(test, i) * math.comb(integrand, j) / math.comb(total, i + j) / (total + 1) for j in range(integrand + 1)]
+            [
+                math.comb(test, i) * math.comb(integrand, j) / math.comb(total, i + j) / (total + 1)
+                for j in range(integrand + 1)
+            ]
             for i in range(test + 1)
         ]
     )
@@ -202,7 +206,7 @@ def wave_grid(n: int) -> Grid:
 def split_frame(frame: Sequence[Fraction], n: int) -> tuple[Fraction, ...]:
     """Pieces cut into equal parts across which harmonic n turns by at most ``2 LARGEST_PHASE``."""
     result = [frame[0]]
-    for left, right in zip(frame, frame[1:], strict=False):
+    for left, right in itertools.pairwise(frame):
         parts = max(1, math.ceil(n * math.pi * float(right - left) / 2 / LARGEST_PHASE - 1e-9))
         result += [left + (right - left) * i / parts for i in range(1, parts + 1)]
     return tuple(result)
@@ -323,7 +327,7 @@ def moment_plan(p: Basis, q: Basis, knots: Sequence[Fraction]) -> MomentPlan:
     first, cuts = [0], []
     for k in range(len(knots) - 1):
         left, length = knots[k], knots[k + 1] - knots[k]
-        for a, b in zip(frame, frame[1:], strict=False):
+        for a, b in itertools.pairwise(frame):
             if left <= a and b <= knots[k + 1]:
                 alpha, beta = (a - left) / length, (b - left) / length
                 cuts.append((float(alpha), float(beta), float(1 - alpha), float(1 - beta)))
@@ -381,7 +385,7 @@ def _bernstein_product(c: Coefficients, e: Coefficients) -> Fraction:
         for i in range(m + 1)
         for j in range(n + 1)
     )
-    return total / (m + n + 1)
+    return Fraction(total) / (m + n + 1)
 
 
 def _parities(basis: Basis) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ and obviously right; the fast class :class:`iatcore.IAT` has the same signatures
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -221,7 +222,7 @@ class IAT:
         merged = self._merged(z)
         return [
             Crossing(right.lo, left.slope, right.slope, kind, multiplicity)
-            for (left, _, _), (right, kind, multiplicity) in zip(merged, merged[1:], strict=False)
+            for (left, _, _), (right, kind, multiplicity) in itertools.pairwise(merged)
         ]
 
     def _merged(self, z: ArrayLike) -> list[tuple[Interval, Literal["root", "jump"], int | None]]:

@@ -42,15 +42,9 @@ def he_scale(p: Basis, q: Basis, activation: Gate | Activation) -> float:
     Raises:
         ValueError: u is 0 for every z, or its variance is not finite.
     """
-    square = (
-        _cached_square(p, q, activation)
-        if isinstance(activation, Gate)
-        else expected_square(p, q, activation)
-    )
+    square = _cached_square(p, q, activation) if isinstance(activation, Gate) else expected_square(p, q, activation)
     if not (math.isfinite(square) and square > 0):
-        raise ValueError(
-            f"E |u|**2 must be positive and finite to scale by it, got {square} for p = {p}, q = {q}"
-        )
+        raise ValueError(f"E |u|**2 must be positive and finite to scale by it, got {square} for p = {p}, q = {q}")
     return math.sqrt(q.size / 2 / square)
 
 
@@ -75,9 +69,7 @@ def _quadrature(p: Basis, q: Basis) -> tuple[Floats, Floats]:
     knots = np.union1d(p.breakpoints, q.breakpoints)
     turn = max(p.max_frequency, q.max_frequency) * np.pi * np.diff(knots) / 2
     parts = np.ceil(np.maximum(turn / RADIANS, np.diff(knots) / WIDTH)).astype(int)
-    ends = np.concatenate(
-        [np.linspace(a, b, n + 1)[:-1] for a, b, n in zip(knots, knots[1:], parts, strict=False)]
-    )
+    ends = np.concatenate([np.linspace(a, b, n + 1)[:-1] for a, b, n in zip(knots, knots[1:], parts, strict=False)])
     ends = np.append(ends, 1.0)
     x, w = np.polynomial.legendre.leggauss(NODES + max(p.degree, q.degree, 0) // 2)
     half = np.diff(ends)[:, None] / 2
@@ -96,9 +88,7 @@ def _homogeneous_kernel(norm: Floats, unit: Floats, a: float, b: float) -> Itera
         yield rows, np.outer(norm[rows], norm) * (a * b * cosine + (b - a) ** 2 * relu)
 
 
-def _hermite_kernel(
-    norm: Floats, unit: Floats, activation: Gate | Activation
-) -> Iterator[tuple[slice, Floats]]:
+def _hermite_kernel(norm: Floats, unit: Floats, activation: Gate | Activation) -> Iterator[tuple[slice, Floats]]:
     """``E[sigma(X) sigma(Y)] = sum_n c_n(s) c_n(t) rho**n`` with ``c_n(s) = E[sigma(|p(s)| x) h_n(x)]``.
 
     Here x ~ N(0, 1), h_n are the normalised Hermite polynomials, rho is the correlation. What is missing of

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
-from .bases import check_size
+from .checks import check_size
 
 MINIMUM_WORK = 4096
 """Batch entries (rows times columns) below which waking a thread costs more than it saves."""
@@ -60,6 +61,6 @@ def over_rows(kernel: Callable[..., Any], rows: int, width: int, *args: Any, blo
     pool = _pool
     blocks = -(-rows // block)
     bounds = [min(blocks * i // parts * block, rows) for i in range(parts + 1)]
-    others = [pool.submit(kernel, *args, a, b) for a, b in zip(bounds[1:-1], bounds[2:], strict=True)]
+    others = [pool.submit(kernel, *args, a, b) for a, b in pairwise(bounds[1:])]
     first = kernel(*args, bounds[0], bounds[1])
     return [first, *(f.result() for f in others)]

@@ -257,9 +257,7 @@ class IAT:
             self._moment_plans[knots] = moment_plan(self.p, self.q, knots)
         return self._moment_plans[knots]
 
-    def _moments(
-        self, pattern: ActivationPattern, mode: int, out: Floats, h: Floats, transpose: bool = False
-    ) -> None:
+    def _moments(self, pattern: ActivationPattern, mode: int, out: Floats, h: Floats, transpose: bool = False) -> None:
         plan = self._plan(pattern.knots)
         integrand, test = (plan.q, plan.p) if transpose else (plan.p, plan.q)
         frame = (plan.lefts, plan.widths, plan.rule)
@@ -271,7 +269,7 @@ class IAT:
 
     def _apply_rows(self, pattern: ActivationPattern, rows: Floats, transpose: bool) -> Floats:
         out = np.empty((len(rows), self.in_size if transpose else self.out_size, 1))
-        finite = np.isfinite(rows).all(axis=1)
+        finite: NDArray[np.bool_] = np.asarray(np.all(np.isfinite(rows), axis=1))
         self._moments(pattern, APPLY, out, np.where(finite[:, None], rows, 0.0), transpose)
         out[~finite] = np.nan
         return out[..., 0]

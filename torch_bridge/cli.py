@@ -41,9 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all subcommands; each sets ``run``, which takes the parsed arguments."""
     parser = argparse.ArgumentParser(prog="matact", description="Matrix activations, exactly.")
-    parser.add_argument(
-        "--version", action="version", version=f"matact {version('matact') or '(not installed)'}"
-    )
+    parser.add_argument("--version", action="version", version=f"matact {version('matact') or '(not installed)'}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_demo(commands)
     return parser
@@ -61,9 +59,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="DIR",
         help=f"folder for the results (default: a new one, {FOLDER} or {FOLDER}-2, ...)",
     )
-    parser.add_argument(
-        "--seed", type=_integer(0), default=0, metavar="N", help="seed of the first run (default: 0)"
-    )
+    parser.add_argument("--seed", type=_integer(0), default=0, metavar="N", help="seed of the first run (default: 0)")
     parser.add_argument(
         "--threads",
         type=_integer(1),

@@ -26,7 +26,9 @@ class Convergence:
     order: float
 
 
-def discretization_order(iat: iatcore.IAT, z: ArrayLike, meshes: Sequence[int] = (50, 100, 200, 400, 800)) -> Convergence:
+def discretization_order(
+    iat: iatcore.IAT, z: ArrayLike, meshes: Sequence[int] = (50, 100, 200, 400, 800)
+) -> Convergence:
     """The order at which ``iat.discretize(M)`` approaches ``iat`` on a batch z of shape (B, d_in).
 
     For continuous bases u converges with order 2; where p or q jumps off the mesh, with order 1.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
+from ..checks import check_size
 from . import bspline, fourier, wavelets
 from .core import Basis, Harmonic, Segment, from_segments
 from .mixture import concatenate
@@ -56,16 +56,3 @@ def _named(family: str, size: int | None, layout: str | None) -> Basis:
     if layout is not None and layout not in layouts:
         raise ValueError(f"layout of {family!r} must be one of {', '.join(layouts)}, got {layout!r}")
     return layouts[layout or next(iter(layouts))](check_size(size, "size"))
-
-
-def check_size(value: Any, name: str) -> int:
-    """``value`` as an int >= 1; raises TypeError or ValueError that names the argument."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer >= 1, got {value!r}") from None
-    if number < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {number}")
-    return number

@@ -7,6 +7,7 @@ arithmetic start from the same numbers; floating-point tables are derived from t
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -209,9 +210,7 @@ class Basis:
             phase = np.pi * np.remainder(h.frequency * flat + 1.0, 2.0) - np.pi
             values[h.index] += h.factor * (np.cos(phase) if h.cosine else np.sin(phase))
 
-    def _add_piecewise(
-        self, flat: NDArray[np.float64], values: NDArray[np.float64], piece: NDArray[np.int64]
-    ) -> None:
+    def _add_piecewise(self, flat: NDArray[np.float64], values: NDArray[np.float64], piece: NDArray[np.int64]) -> None:
         t = self.tables
         degree = t.coefficients.shape[1] - 1
         binomials = [math.comb(degree, i) for i in range(degree + 1)]
@@ -276,7 +275,7 @@ class Basis:
 
 def _differentiate(coefficients: Coefficients, width: Fraction) -> Coefficients:
     n = len(coefficients) - 1
-    return tuple(n * (b - a) / width for a, b in zip(coefficients, coefficients[1:], strict=False))
+    return tuple(n * (b - a) / width for a, b in itertools.pairwise(coefficients))
 
 
 def exact(value: float | int | Fraction, name: str) -> Fraction:
@@ -289,7 +288,10 @@ def exact(value: float | int | Fraction, name: str) -> Fraction:
 
 
 def from_segments(
-    name: str, functions: Sequence[Iterable[Segment]], knots: Iterable[Fraction] = (), harmonics: Sequence[Harmonic] = ()
+    name: str,
+    functions: Sequence[Iterable[Segment]],
+    knots: Iterable[Fraction] = (),
+    harmonics: Sequence[Harmonic] = (),
 ) -> Basis:
     """A basis from the polynomial pieces of each function, on the common refinement of all their ends."""
     functions = [list(f) for f in functions]

@@ -8,7 +8,8 @@ from .core import Basis, from_segments
 def concatenate(first: Basis, second: Basis) -> Basis:
     """The ``first.size + second.size`` functions of both, in this order.
 
-    With ``p = p1 + p2`` the state function is ``f = f1 + f2`` and the activation matrix is ``[S(D; p1, q), S(D; p2, q)]``.
+    With ``p = p1 + p2`` the state function is ``f = f1 + f2`` and the activation matrix is
+    ``[S(D; p1, q), S(D; p2, q)]``.
     """
     shifted = tuple(h._replace(index=h.index + first.size) for h in second.harmonics)
     return from_segments(

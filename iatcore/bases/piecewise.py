@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
 from fractions import Fraction
@@ -46,7 +47,7 @@ def from_ppoly(spline: PPoly | BPoly | BSpline) -> Basis:
     # scipy extends the first and the last piece, so breakpoints outside [-1, 1] only select pieces
     knots = sorted({MINUS_ONE, ONE, *(v for v in x if -1 < v < 1)})
     functions: list[list[Segment]] = [[] for _ in range(c.shape[2])]
-    for left, right in zip(knots, knots[1:], strict=False):
+    for left, right in itertools.pairwise(knots):
         k = min(bisect_right(x, left) - 1, c.shape[1] - 1)
         for j in range(c.shape[2]):
             if np.any(c[:, k, j]):
@@ -66,6 +67,7 @@ def _bernstein(power: np.ndarray, left: Fraction, right: Fraction) -> Coefficien
         c.pop()
     n = len(c) - 1
     unit = tuple(
-        sum((Fraction(math.comb(i, m), math.comb(n, m)) * c[m] for m in range(i + 1)), Fraction(0)) for i in range(n + 1)
+        sum((Fraction(math.comb(i, m), math.comb(n, m)) * c[m] for m in range(i + 1)), Fraction(0))
+        for i in range(n + 1)
     )
     return restrict(unit, left, right)

@@ -11,9 +11,7 @@ from .core import MINUS_ONE, ONE, Basis, Segment, from_segments
 def rect_wavelet(size: int) -> Basis:
     """Indicator of cell i minus indicator of cell i + 1, of ``size + 1`` equal cells."""
     x = cells(size + 1)
-    functions = [
-        [Segment(x[i], x[i + 1], (ONE,)), Segment(x[i + 1], x[i + 2], (-ONE,))] for i in range(size)
-    ]
+    functions = [[Segment(x[i], x[i + 1], (ONE,)), Segment(x[i + 1], x[i + 2], (-ONE,))] for i in range(size)]
     return from_segments(f"basis('rect-w', {size})", functions)
 
 
@@ -44,10 +42,7 @@ def haar(name: str, size: int, values: tuple[tuple[int, ...], ...]) -> Basis:
         start = MINUS_ONE + (i - 2**level) * support
         step = support / len(values)
         functions.append(
-            [
-                Segment(start + m * step, start + (m + 1) * step, tuple(map(Fraction, c)))
-                for m, c in enumerate(values)
-            ]
+            [Segment(start + m * step, start + (m + 1) * step, tuple(map(Fraction, c))) for m, c in enumerate(values)]
         )
     return from_segments(f"basis('{name}', {size}, layout='haar')", functions)
 

@@ -12,7 +12,17 @@ import numpy as np
 from numba import njit
 
 from .simd import (
-    LANES, absolute, column, entry, int_at, is_all, load, maximum, real_at, scatter, select, splat, store,
+    LANES,
+    absolute,
+    column,
+    int_at,
+    is_all,
+    load,
+    maximum,
+    real_at,
+    select,
+    splat,
+    store,
 )  # fmt: skip
 
 EXTREME = 2.0**400
@@ -90,7 +100,7 @@ def gather_product(rows, ptr, index, value, source, out):
 
 @njit(**INLINE)
 def constant_slope(rows, columns, slope, varied, matrix, source, out):
-    """In lanes whose slope is the same everywhere, ``out = slope * matrix @ source``: no cancellation between pieces."""
+    """In lanes of one slope everywhere, ``out = slope * matrix @ source``: no cancellation between pieces."""
     if is_all(varied):
         return
     for i in range(rows):

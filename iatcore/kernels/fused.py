@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .blocks import INLINE, OPTIONS, POISON, constant_slope, gather_product, load_columns, rescale_block, restore_rows, scale_levels
+from .blocks import (
+    INLINE,
+    OPTIONS,
+    POISON,
+    constant_slope,
+    gather_product,
+    load_columns,
+    rescale_block,
+    restore_rows,
+    scale_levels,
+)
 from .simd import LANES, address, entry, keep, load, lookup, real_at, scatter, splat, store
 from .trig import find_crossings, trig_workspace
 from .wavelocal import local_pattern_moments, poly_tests_of_waves, wave_tests_of_poly, wave_tests_of_waves

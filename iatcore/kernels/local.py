@@ -17,13 +17,34 @@ import numpy as np
 from numba import njit
 
 from .blocks import (
-    INLINE, OPTIONS, constant_slope, gather_product, load_columns, rescale_block, restore_rows, scale_levels,
+    INLINE,
+    OPTIONS,
+    constant_slope,
+    gather_product,
+    load_columns,
+    rescale_block,
+    restore_rows,
+    scale_levels,
 )  # fmt: skip
 from .simd import (
-    LANES, absolute, address, entry, fma, int_at, is_any, keep, load, maximum, minimum, real_at, scatter, select,
-    splat, sqrt, store,
+    LANES,
+    absolute,
+    address,
+    entry,
+    fma,
+    int_at,
+    is_any,
+    keep,
+    load,
+    maximum,
+    minimum,
+    real_at,
+    scatter,
+    select,
+    splat,
+    sqrt,
+    store,
 )  # fmt: skip
-
 
 
 @njit(**INLINE)

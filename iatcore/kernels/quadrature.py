@@ -109,7 +109,9 @@ def add_subpieces(k, t0, rest0, t1, rest1, weight, cuts, frame, integrand, test,
             b = (t1 - alpha) / width
         if rest1 > beta_rest:
             b_rest = (rest1 - beta_rest) / width
-        add_interval(m, (a, max(a_rest, 0.0), min(b, 1.0), b_rest), weight, frame, integrand, test, mode, h, out, scratch)
+        add_interval(
+            m, (a, max(a_rest, 0.0), min(b, 1.0), b_rest), weight, frame, integrand, test, mode, h, out, scratch
+        )
 
 
 @njit(**OPTIONS)

@@ -221,7 +221,8 @@ def subdivide(
 def quadratic_crossings(a0, a1, a2, offsets, rising):
     """Sign changes in [0, 1] of a quadratic in Bernstein form; returns their number (at most 2).
 
-    Roots in the coordinate ``x = t/(1 - t)`` solve ``a2 x^2 + 2 a1 x + a0 = 0``; t and 1 - t keep full relative accuracy.
+    Roots in the coordinate ``x = t/(1 - t)`` solve ``a2 x^2 + 2 a1 x + a0 = 0``; both t and 1 - t keep full relative
+    accuracy.
     """
     above0, above2 = a0 > 0.0, a2 > 0.0
     disc = a1 * a1 - a0 * a2
@@ -399,7 +400,8 @@ def sort_crossings(offset, number, rising, first, last):
         o, j, up = offset[i], number[i], rising[i]
         m = i
         while m > first and (
-            place(offset[m - 1]) > place(o) or (place(offset[m - 1]) == place(o) and offset[m - 1] < 0 and o < 0 and offset[m - 1] > o)
+            place(offset[m - 1]) > place(o)
+            or (place(offset[m - 1]) == place(o) and offset[m - 1] < 0 and o < 0 and offset[m - 1] > o)
         ):
             offset[m], number[m], rising[m] = offset[m - 1], number[m - 1], rising[m - 1]
             m -= 1

@@ -18,8 +18,24 @@ from numba import njit
 from .blocks import INLINE, OPTIONS
 from .roots import DERIVATIVE_BOUND, EPS, subdivide
 from .simd import (
-    LANES, absolute, address, bits, gather, is_all, is_any, largest_lane, load, maximum, minimum, real_at,
-    scatter_rows, select, splat, sqrt, store, store_lane,
+    LANES,
+    absolute,
+    address,
+    bits,
+    gather,
+    is_all,
+    is_any,
+    largest_lane,
+    load,
+    maximum,
+    minimum,
+    real_at,
+    scatter_rows,
+    select,
+    splat,
+    sqrt,
+    store,
+    store_lane,
 )  # fmt: skip
 from .waves import sine_cosine, wave_jet
 

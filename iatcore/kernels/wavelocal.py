@@ -19,7 +19,20 @@ from numba import njit
 from .blocks import INLINE
 from .local import coefficients, extremes, is_above, is_below, linear_interval, polynomial, quadratic_intervals
 from .simd import (
-    LANES, floor, gather, int_at, is_any, load, lookup, maximum, minimum, real_at, scatter_add, select, splat, store,
+    LANES,
+    floor,
+    gather,
+    int_at,
+    is_any,
+    load,
+    lookup,
+    maximum,
+    minimum,
+    real_at,
+    scatter_add,
+    select,
+    splat,
+    store,
     store_lane,
 )  # fmt: skip
 from .waves import add_wave_tests, sine_cosine, wave_value

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.interpolate import PPoly
-from tests.cases import LAYOUTS, PAIRS, nasty_inputs
 
 import iatcore
 from iatcore import reference
 from iatcore.bases import FAMILIES
+from tests.cases import LAYOUTS, PAIRS, nasty_inputs
 
 SIZES = (1, 2, 3, 6, 10, 33, 64)
 U_BOUND = 1e-13

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.cases import PAIRS
 
 from iatcore import IAT, basis, gates
+from tests.cases import PAIRS
 
 SMOOTH = ("pwl", "pwq", "fourier", "pwl-w")
 

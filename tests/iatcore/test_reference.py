@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -56,7 +57,7 @@ def panels(p: Basis, q: Basis, gate: Gate, z: np.ndarray) -> tuple[np.ndarray, n
     x, w = np.polynomial.legendre.leggauss(40)
     total, magnitude = np.zeros(q.size), np.zeros(q.size)
     knots = np.union1d(p.breakpoints, q.breakpoints)
-    for a, b in zip(knots, knots[1:], strict=False):
+    for a, b in itertools.pairwise(knots):
         s = a + (b - a) * np.linspace(1e-9, 1 - 1e-9, 500)
         cuts = {a, b}
         for level in {0.0, *gate.breakpoints}:
@@ -64,7 +65,7 @@ def panels(p: Basis, q: Basis, gate: Gate, z: np.ndarray) -> tuple[np.ndarray, n
             for k in np.flatnonzero(g[:-1] * g[1:] < 0):
                 cuts.add(brentq(lambda r, c=level: z @ p(r) - c, s[k], s[k + 1], xtol=1e-15, rtol=4 * EPS))
         ends = sorted(cuts)
-        for lo, hi in zip(ends, ends[1:], strict=False):
+        for lo, hi in itertools.pairwise(ends):
             nodes = np.clip((lo + hi) / 2 + (hi - lo) / 2 * x, a, np.nextafter(b, -2) if b < 1 else b)
             weights, f = (hi - lo) / 2 * w, z @ p(nodes)
             total += q(nodes) @ (weights * gate(f))
@@ -180,9 +181,7 @@ def test_powers_of_two_come_out_exactly(pair: str, exponent: int) -> None:
 def edges(iat: IAT, z: np.ndarray | list[float]) -> tuple[list[float], list[int]]:
     intervals = iat.pattern(z)
     assert intervals[0].lo == -1 and intervals[-1].hi == 1
-    assert all(
-        a.hi.overlaps(b.lo) and a.slope != b.slope for a, b in zip(intervals, intervals[1:], strict=False)
-    )
+    assert all(a.hi.overlaps(b.lo) and a.slope != b.slope for a, b in itertools.pairwise(intervals))
     assert [c.after for c in iat.crossings(z)] == [i.slope for i in intervals[1:]]
     return [float(i.lo) for i in intervals[1:]], [i.slope for i in intervals]
 
@@ -228,7 +227,7 @@ EXACT = {
     "constant tangency of a mixture": (basis("pwl", 1) + basis("fourier", 2), [1, 0, 1], [], [1], []),
     "tangency of a mixture": (QUADRATIC + basis("fourier", 2), [1, 0, 1, 0, -1], [], [1], []),
     "triple root of a mixture": (QUADRATIC + basis("fourier", 3), [0, 0, 0, 1, 0, -0.5], [0.0], [0, 1], [3]),
-    "triple root by bisection": (FOURIERS, [1, 0, -0.5, 0, 0, 3 * TINY, 0, 0, 0, -TINY], [0.0], [0, 1], [None]),
+    "triple by bisection": (FOURIERS, [1, 0, -0.5, 0, 0, 3 * TINY, 0, 0, 0, -TINY], [0.0], [0, 1], [None]),
     "near a triple root": (QUADRATIC + basis("fourier", 3), [0, 1e-9, 0, 1, 0, -0.5], [0.0], [0, 1], [1]),
     "a line of slope 1e-309 through its knot": (basis("pwl", 3), [-1e-309, 0, 1e300], [0.0], [0, 1], [None]),
     "roots 1e-600 from 0 and from 1": (basis("fourier", 2), [1e300, 1e-300], [0.0, 1.0], [0, 1, 0], [1, 1]),

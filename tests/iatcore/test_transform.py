@@ -7,10 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
-from tests.cases import PAIRS
 
 import iatcore
 from iatcore import IAT, basis, gates
+from tests.cases import PAIRS
 
 RNG_SEED = 20
 

@@ -161,9 +161,7 @@ def test_fit_solves_least_squares_and_keeps_a_thinned_curve():
         Training(401, 0.1, batch_size=20, records=10),
         on_step=lambda *a: seen.append(a),
     )
-    assert network.weight.item() == pytest.approx(3, abs=1e-3) and network.bias.item() == pytest.approx(
-        1, abs=1e-3
-    )
+    assert network.weight.item() == pytest.approx(3, abs=1e-3) and network.bias.item() == pytest.approx(1, abs=1e-3)
     assert len(result.steps) <= 10 and result.steps[-1] == 401
     assert seen == list(zip(result.steps, result.losses, strict=True))
     assert result.finite and result.losses[-1] < result.losses[0]
@@ -265,9 +263,7 @@ def test_demo_writes_numbers_and_pictures(done):
         assert run["fit"]["steps"][-1] == steps and run["fit"]["seconds"] > 0 and math.isfinite(run["metric"])
     for row in recorded["summary"]:
         values = [r.metric for r in result.select(row["task"], row["activation"])]
-        assert row["mean"] == pytest.approx(np.mean(values)) and row["std"] == pytest.approx(
-            np.std(values, ddof=1)
-        )
+        assert row["mean"] == pytest.approx(np.mean(values)) and row["std"] == pytest.approx(np.std(values, ddof=1))
 
 
 def test_demo_prints_a_line_a_run_a_table_and_the_folder(done):

@@ -305,9 +305,7 @@ def test_wrong_types(arguments: dict[str, Any], message: str) -> None:
 def test_wrong_shapes(mesh: int | None) -> None:
     module = tb.IATReLU(3, 2, dim=1, mesh=mesh, derivatives="any")
     z = torch.zeros(2, 3, 4)
-    with pytest.raises(
-        ValueError, match=r"z must have size in_features = 3 along dimension 1, got shape \(2, 4\)"
-    ):
+    with pytest.raises(ValueError, match=r"z must have size in_features = 3 along dimension 1, got shape \(2, 4\)"):
         module(torch.zeros(2, 4))
     with pytest.raises(ValueError, match=r"z must have a dimension 1, got shape \(3,\)"):
         module(torch.zeros(3))

@@ -189,9 +189,7 @@ def test_close_pair(gap: float) -> None:
     z = np.array([[0.0, 1.0, -np.cos(np.pi * gap / 2)]])
     (found,) = roots(p, z)
     assert len(found) == 2
-    np.testing.assert_allclose(
-        found, [-gap / 2, gap / 2], rtol=4 * np.finfo(float).eps / (np.pi * gap) ** 2 + 1e-15
-    )
+    np.testing.assert_allclose(found, [-gap / 2, gap / 2], rtol=4 * np.finfo(float).eps / (np.pi * gap) ** 2 + 1e-15)
 
 
 def test_triple() -> None:
@@ -238,9 +236,7 @@ def test_zero_at_an_end(closed: bool) -> None:
     positive |= {2: [(0.0, True), (2 * third, False)], 3: [(third, True), (1.0, False)]}
     negative = {0: [(0.0, False), (2 * third, True)], 1: [(third, False), (1.0, True)]}
     negative |= {2: [(2 * third, False)], 3: [(third, True)], 6: [(0.0, False)], 7: [(1.0, True)]}
-    expected = [
-        (row, *pair) for row, pairs in sorted((negative if closed else positive).items()) for pair in pairs
-    ]
+    expected = [(row, *pair) for row, pairs in sorted((negative if closed else positive).items()) for pair in pairs]
     assert [c[::2] for c in crossings] == [e[::2] for e in expected]
     np.testing.assert_allclose([c[1] for c in crossings], [e[1] for e in expected], atol=1e-15)
 
@@ -430,9 +426,7 @@ def test_gradient_at_a_small_slope(family: str) -> None:
     """The gradient is S(z) there, too: rounding of f at the crossing is not divided by the slope."""
     p = iatcore.basis(family, 4) + iatcore.basis("rect", 1)
     plan = prepare(p, p, gates.relu())
-    z = torch.tensor(
-        [[0.0, 1.0, 0.0, 0.0, 1.0]] if family == "fourier" else [[0.0, 0.0, 1.0, 0.0, 0.0]]
-    ).double()
+    z = torch.tensor([[0.0, 1.0, 0.0, 0.0, 1.0]] if family == "fourier" else [[0.0, 0.0, 1.0, 0.0, 0.0]]).double()
     for offset in (-1e-14, 0.0, 1e-14):
         x = (z + torch.tensor([0, 0, 0, 0, offset]).double()).requires_grad_()
         (gradient,) = torch.autograd.grad(iat(x, plan).sum(), x)

@@ -10,7 +10,8 @@ from verify.convergence import discretization_order
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "order"), [("fourier", "pwq", 2), ("pwl", "pwl", 2), ("pwq", "fourier", 2), ("fourier", "rect", 1)]
+    ("first", "second", "order"),
+    [("fourier", "pwq", 2), ("pwl", "pwl", 2), ("pwq", "fourier", 2), ("fourier", "rect", 1)],
 )
 def test_order(first, second, order):
     z = np.random.default_rng(0).normal(size=(200, 7))

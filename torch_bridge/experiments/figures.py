@@ -119,9 +119,7 @@ def _curves(ax: Axes, result: DemoResult, task: str, name: str) -> None:
     runs = result.select(task, name)
     if len(runs) > 1:
         for run in runs:
-            ax.plot(
-                run.fit.steps, run.fit.losses, color=COLOURS[name], linewidth=0.4 * WIDTHS[name], alpha=0.4
-            )
+            ax.plot(run.fit.steps, run.fit.losses, color=COLOURS[name], linewidth=0.4 * WIDTHS[name], alpha=0.4)
     length = min(len(run.fit.steps) for run in runs)
     mean = np.mean([run.fit.losses[:length] for run in runs], axis=0)
     ax.plot(runs[0].fit.steps[:length], mean, color=COLOURS[name], linewidth=WIDTHS[name])

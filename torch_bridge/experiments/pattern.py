@@ -189,9 +189,7 @@ def fit_pattern(
     start = time.perf_counter()
 
     def layer(width: int) -> nn.Module:
-        return torch_bridge.IATReLU(
-            width, width, input_basis=input_basis, output_basis=output_basis, mesh=mesh
-        )
+        return torch_bridge.IATReLU(width, width, input_basis=input_basis, output_basis=output_basis, mesh=mesh)
 
     def network(seed: int) -> nn.Sequential:
         torch.manual_seed(seed)
@@ -210,9 +208,7 @@ def fit_pattern(
         settings.decoupled,
         on_step=_after(settings.training.steps, on_step),
     )
-    return _evaluate(
-        settings, mesh, input_basis, output_basis, coupled, decoupled, time.perf_counter() - start
-    )
+    return _evaluate(settings, mesh, input_basis, output_basis, coupled, decoupled, time.perf_counter() - start)
 
 
 def _after(steps: int, on_step: OnStep | None) -> OnStep | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import iatcore
 from iatcore import Basis, Gate, gates
-from iatcore.bases import check_size
+from iatcore.checks import check_size
 from iatcore.scaling import he_scale
 
 from ..ops.iat.op import Derivatives, Transform, computable, iat, result_dtype

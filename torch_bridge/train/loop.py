@@ -81,9 +81,7 @@ def fit(
         ValueError: inputs and targets differ in length or are empty.
     """
     if len(inputs) != len(targets) or len(inputs) == 0:
-        raise ValueError(
-            f"inputs and targets must have the same length > 0, got {len(inputs)} and {len(targets)}"
-        )
+        raise ValueError(f"inputs and targets must have the same length > 0, got {len(inputs)} and {len(targets)}")
     parameters = [w for w in network.parameters() if w.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=training.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps)

@@ -70,9 +70,7 @@ class _Gradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
-        raise RuntimeError(
-            'this transform is differentiable once; construct it with derivatives="any" for more'
-        )
+        raise RuntimeError('this transform is differentiable once; construct it with derivatives="any" for more')
 
 
 class _Linear(torch.autograd.Function):

@@ -42,9 +42,7 @@ class Transform:
         return {"p": self.p, "q": self.q, "gate": self.gate}
 
 
-def iat(
-    z: Tensor, transform: Transform, pattern_from: Tensor | None = None, derivatives: Derivatives = 1
-) -> Tensor:
+def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, derivatives: Derivatives = 1) -> Tensor:
     """``u = integral over [-1, 1] of q(s) a(f(s)) p(s)^T z ds`` with ``f = p^T z``, IAT (4), (17), (18).
 
     Args:

@@ -90,10 +90,7 @@ def _gram(m: int, n: int) -> np.ndarray:
     """Integrals over [0, 1] of products of Bernstein polynomials of degrees m and n."""
     return np.array(
         [
-            [
-                math.comb(m, i) * math.comb(n, j) / ((m + n + 1) * math.comb(m + n, i + j))
-                for j in range(n + 1)
-            ]
+            [math.comb(m, i) * math.comb(n, j) / ((m + n + 1) * math.comb(m + n, i + j)) for j in range(n + 1)]
             for i in range(m + 1)
         ]
     )
@@ -121,9 +118,7 @@ def iat(z: Tensor, plan: Plan, pattern_from: Tensor | None = None, newton_steps:
     """
     check_shapes(z, plan.p.size, pattern_from)
     tables = plan.tables(z.device)
-    rows = [
-        x.reshape(-1, plan.p.size).double() for x in ((z,) if pattern_from is None else (z, pattern_from))
-    ]
+    rows = [x.reshape(-1, plan.p.size).double() for x in ((z,) if pattern_from is None else (z, pattern_from))]
     finite = torch.stack([x.detach().isfinite().all(-1) for x in rows]).all(0)[:, None]
     scaled = [_normalise(torch.where(finite, x, 0.0)) for x in rows]
     coefficients = [(x @ tables.p).unflatten(-1, (plan.cells, -1)) for x, _ in scaled]
@@ -139,9 +134,7 @@ def check_shapes(z: Tensor, size: int, pattern_from: Tensor | None = None) -> No
     if z.ndim == 0 or z.shape[-1] != size:
         raise ValueError(f"z must have shape (..., {size}), got {tuple(z.shape)}")
     if pattern_from is not None and pattern_from.shape != z.shape:
-        raise ValueError(
-            f"pattern_from must have the shape of z, {tuple(z.shape)}, got {tuple(pattern_from.shape)}"
-        )
+        raise ValueError(f"pattern_from must have the shape of z, {tuple(z.shape)}, got {tuple(pattern_from.shape)}")
 
 
 def _normalise(rows: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -88,9 +88,7 @@ def _harmonic(frequency: int, cosine: bool, ends: list[Fraction], degree: int) -
     rho = math.pi / 2 * np.array([float(b - a) for a, b in pairwise(phase)])
     sine, cosine_ = np.array([_sinpi(x) for x in middle]), np.array([_sinpi(x + half) for x in middle])
     table = np.zeros((len(middle), degree + 1))
-    for m, derivative in zip(
-        range(degree + 1), (degree // 4 + 1) * [sine, cosine_, -sine, -cosine_], strict=False
-    ):
+    for m, derivative in zip(range(degree + 1), (degree // 4 + 1) * [sine, cosine_, -sine, -cosine_], strict=False):
         power = elevation(m, degree) @ [(-1.0) ** (m - i) for i in range(m + 1)]  # (2 t - 1)**m
         table += np.outer(rho**m / math.factorial(m) * derivative, power)
     at_ends = np.array([_sinpi(x) for x in phase])
