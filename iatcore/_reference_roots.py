@@ -304,9 +304,7 @@ def polynomial_roots(f: fmpq_poly) -> list[Root]:
 
 def _real_roots(f: Any) -> list[tuple[arb, int]]:
     """Disjoint balls and multiplicities; flint gives real roots an imaginary part that is exactly 0."""
-    if (
-        f.degree() == 2
-    ):  # by the formula that does not cancel: flint is slow where the coefficients differ much
+    if f.degree() == 2:  # by the formula that does not cancel: flint is slow where the coefficients differ much
         c, b, a = f.coeffs()
         discriminant = b * b - 4 * a * c
         if discriminant <= 0:
@@ -370,7 +368,7 @@ class _Bisection:
         return bound + sum((abs(v) for v in self.state.factors(order)), arb(0))
 
     def _curvatures(self, middle: arb, h: arb) -> Iterator[arb]:
-        """Bounds of ``|f''|``: a cheap one, then on small sub-cells Taylor's, for roots of multiplicity 3 to 7."""
+        """Bounds of ``|f''|``: a cheap one; on small sub-cells also Taylor's, for multiplicities 3 to 7."""
         yield self.second
         if h < self.width / 256:
             bound = self.sixth

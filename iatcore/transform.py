@@ -15,11 +15,12 @@ from .bases import Basis, basis
 from .checks import check_pair, check_rows
 from .discrete import DiscreteIAT
 from .gates import Gate
+from .gram import gram
 from .kernels import fused
 from .kernels.local import local_rows
 from .kernels.quadrature import APPLY, MATRIX, moment_rows
 from .pattern import ActivationPattern, activation_pattern, crossing_capacity
-from .plan import MomentPlan, gram, local_plan, moment_plan, wave_frame, wave_grid, waves
+from .plan import MomentPlan, local_plan, moment_plan, wave_frame, wave_grid, waves
 from .threads import over_rows
 
 Floats = NDArray[np.float64]

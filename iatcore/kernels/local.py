@@ -170,26 +170,41 @@ def is_below(low, high, level, closed):
 
 
 @njit(**INLINE)
-def crossing_moments(degree_f, a0, a1, a2, mixed, jump, degree_h, h0, h1, h2, degree_t, rule, points):
-    """Moments over ``{f > level}`` of one piece in the lanes where the level is crossed; ``a = f - level``."""
-    if degree_f == 1:
-        left, left_rest, right, right_rest, length = linear_interval(a0, a1)
+def level_set(degree, a0, a1, a2, mixed):
+    """Where a polynomial of degree 1 or 2 is positive, in the lanes ``mixed`` of mixed sign; empty in the others.
+
+    Returns:
+        (t, 1 - t) of both ends of an interval and its width, then (t, 1 - t) of the start of a second one that
+        reaches to 1, and its width.
+    """
+    if degree == 1:
+        left, left_rest, right, right_rest, width = linear_interval(a0, a1)
         start, start_rest, second = right, right_rest, splat(0.0)
     else:
-        left, left_rest, right, right_rest, length, start, start_rest, second = quadratic_intervals(a0, a1, a2)
-    # lanes without a crossing may hold nan: their end points are replaced, not multiplied by 0
-    left, left_rest = select(mixed, left, 0.0), select(mixed, left_rest, 0.0)
-    right, right_rest = select(mixed, right, 0.0), select(mixed, right_rest, 0.0)
-    weight = select(mixed, length * jump, 0.0)
-    m0, m1, m2 = interval_moments(
-        degree_h, h0, h1, h2, degree_t, left, left_rest, right, right_rest, weight, rule, points
+        left, left_rest, right, right_rest, width, start, start_rest, second = quadratic_intervals(a0, a1, a2)
+    # other lanes may hold nan: they are replaced, not multiplied by 0
+    return (
+        select(mixed, left, 0.0),
+        select(mixed, left_rest, 0.0),
+        select(mixed, right, 0.0),
+        select(mixed, right_rest, 0.0),
+        select(mixed, width, 0.0),
+        select(mixed, start, 0.0),
+        select(mixed, start_rest, 0.0),
+        select(mixed, second, 0.0),
     )
-    twice = mixed & (second > 0.0)
-    if is_any(twice):
-        start, start_rest = select(twice, start, 0.0), select(twice, start_rest, 0.0)
-        weight = select(twice, second * jump, 0.0)
+
+
+@njit(**INLINE)
+def crossing_moments(degree_f, a0, a1, a2, mixed, jump, degree_h, h0, h1, h2, degree_t, rule, points):
+    """Moments over ``{f > level}`` of one piece in the lanes where the level is crossed; ``a = f - level``."""
+    left, left_rest, right, right_rest, length, start, start_rest, second = level_set(degree_f, a0, a1, a2, mixed)
+    m0, m1, m2 = interval_moments(
+        degree_h, h0, h1, h2, degree_t, left, left_rest, right, right_rest, length * jump, rule, points
+    )
+    if is_any(second > 0.0):
         n0, n1, n2 = interval_moments(
-            degree_h, h0, h1, h2, degree_t, start, start_rest, splat(1.0), splat(0.0), weight, rule, points
+            degree_h, h0, h1, h2, degree_t, start, start_rest, splat(1.0), splat(0.0), second * jump, rule, points
         )
         m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
     return m0, m1, m2

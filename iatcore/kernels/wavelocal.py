@@ -17,7 +17,7 @@ import math
 from numba import njit
 
 from .blocks import INLINE
-from .local import coefficients, extremes, is_above, is_below, linear_interval, polynomial, quadratic_intervals
+from .local import coefficients, extremes, is_above, is_below, level_set, polynomial
 from .simd import (
     LANES,
     floor,
@@ -248,28 +248,18 @@ def local_pattern_moments(
             varied = varied | mixed
             if not is_any(mixed):
                 continue
-            if degree_f == 1:
-                left, left_rest, right, right_rest, length = linear_interval(f0 - level, f1 - level)
-                begin, begin_rest, second = right, right_rest, splat(0.0)
-            else:
-                left, left_rest, right, right_rest, length, begin, begin_rest, second = quadratic_intervals(
-                    f0 - level, f1 - level, f2 - level
-                )
-            left, left_rest = select(mixed, left, 0.0), select(mixed, left_rest, 0.0)
-            right, right_rest = select(mixed, right, 0.0), select(mixed, right_rest, 0.0)
-            weight = select(mixed, length * (jump * factor), 0.0)
+            left, left_rest, right, right_rest, length, begin, begin_rest, second = level_set(
+                degree_f, f0 - level, f1 - level, f2 - level, mixed
+            )
             n0, n1, n2 = local_crossing_nodes(
-                waves_to_poly, left, left_rest, right, right_rest, weight, start, width, rule, points, waves, n,
-                degree, h0, h1, h2, sums,
+                waves_to_poly, left, left_rest, right, right_rest, length * (jump * factor), start, width, rule, points,
+                waves, n, degree, h0, h1, h2, sums,
             )  # fmt: skip
             m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
-            twice = mixed & (second > 0.0)
-            if is_any(twice):
-                begin, begin_rest = select(twice, begin, 0.0), select(twice, begin_rest, 0.0)
-                weight = select(twice, second * (jump * factor), 0.0)
+            if is_any(second > 0.0):
                 n0, n1, n2 = local_crossing_nodes(
-                    waves_to_poly, begin, begin_rest, splat(1.0), splat(0.0), weight, start, width, rule, points,
-                    waves, n, degree, h0, h1, h2, sums,
+                    waves_to_poly, begin, begin_rest, splat(1.0), splat(0.0), second * (jump * factor), start, width,
+                    rule, points, waves, n, degree, h0, h1, h2, sums,
                 )  # fmt: skip
                 m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
         if c == 0:

@@ -300,9 +300,7 @@ def test_a_scipy_basis_is_the_exact_rational_of_its_coefficients() -> None:
         (lambda: PPoly(np.ones((1, 1)), [1.0, -1.0]), ValueError, "must ascend, got descending"),
     ],
 )
-def test_bad_splines_are_refused(
-    make: Callable[[], PPoly | BSpline], error: type[Exception], message: str
-) -> None:
+def test_bad_splines_are_refused(make: Callable[[], PPoly | BSpline], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         basis(make())
 

@@ -66,9 +66,7 @@ def test_values_follow_the_formula(name: str, gate: Gate, formula: Formula, at_z
 
 
 @EVERY_GATE
-def test_derivative_is_the_slope_of_the_formula(
-    name: str, gate: Gate, formula: Formula, at_zero: float
-) -> None:
+def test_derivative_is_the_slope_of_the_formula(name: str, gate: Gate, formula: Formula, at_zero: float) -> None:
     t = np.random.default_rng(1).uniform(-2, 2, 500)
     np.testing.assert_allclose(gate.derivative(t), [formula(v) / v for v in t.tolist()], rtol=4 * EPS, atol=0)
     assert gate.derivative(0.0) == pytest.approx(at_zero, rel=2 * EPS)
@@ -96,15 +94,11 @@ def test_homogeneity_and_continuity_are_what_values_say(
     s = np.array(gate.breakpoints)
     jumps = np.abs(gate(np.nextafter(s, np.inf)) - gate(np.nextafter(s, -np.inf))).max(initial=0.0)
     assert gate.is_continuous == (jumps < 1e-12)
-    assert len(gate.jumps) == len(s) and np.allclose(
-        np.cumsum(gate.jumps), np.array(gate.slopes[1:]) - gate.slopes[0]
-    )
+    assert len(gate.jumps) == len(s) and np.allclose(np.cumsum(gate.jumps), np.array(gate.slopes[1:]) - gate.slopes[0])
 
 
 @EVERY_GATE
-def test_shapes_types_pickling_equality_and_repr(
-    name: str, gate: Gate, formula: Formula, at_zero: float
-) -> None:
+def test_shapes_types_pickling_equality_and_repr(name: str, gate: Gate, formula: Formula, at_zero: float) -> None:
     assert gate(np.zeros((2, 3), dtype=np.float32)).shape == (2, 3) and gate(1).shape == ()
     assert gate([1, 2]).dtype == np.float64
     copy = pickle.loads(pickle.dumps(gate))
@@ -114,9 +108,7 @@ def test_shapes_types_pickling_equality_and_repr(
 
 
 @pytest.mark.parametrize(("side", "at_breakpoints"), [("left", (1.0, 2.0)), ("right", (2.0, 3.0))])
-def test_the_side_says_which_slope_holds_at_a_breakpoint(
-    side: str, at_breakpoints: tuple[float, float]
-) -> None:
+def test_the_side_says_which_slope_holds_at_a_breakpoint(side: str, at_breakpoints: tuple[float, float]) -> None:
     gate = Gate((-0.5, 0.25), (1.0, 2.0, 3.0), side=side)
     assert tuple(gate.derivative([-0.5, 0.25])) == at_breakpoints
     assert tuple(gate([-0.5, 0.25])) == (-0.5 * at_breakpoints[0], 0.25 * at_breakpoints[1])

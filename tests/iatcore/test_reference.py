@@ -94,9 +94,7 @@ def test_values_are_those_of_quadrature(pair: str, gate: str) -> None:
 
 @pytest.mark.parametrize("p_layout", LAYOUTS)
 @pytest.mark.parametrize("q_layout", LAYOUTS)
-def test_every_pair_of_families_follows_quadrature(
-    p_layout: tuple[str, str], q_layout: tuple[str, str]
-) -> None:
+def test_every_pair_of_families_follows_quadrature(p_layout: tuple[str, str], q_layout: tuple[str, str]) -> None:
     p, q = basis(p_layout[0], 6, layout=p_layout[1]), basis(q_layout[0], 5, layout=q_layout[1])
     iat, z = IAT(p, q), vector(6, 4)
     u, magnitude = panels(p, q, gates.relu(), z)
@@ -191,20 +189,14 @@ def edges(iat: IAT, z: np.ndarray | list[float]) -> tuple[list[float], list[int]
 def test_crossings_of_splines_are_those_of_scipy(seed: int, level: float) -> None:
     x, z = np.linspace(-1, 1, 9), vector(9, seed)
     expected = CubicSpline(x, z).solve(level, extrapolate=False)
-    positions, slopes = edges(
-        IAT(basis(CubicSpline(x, np.eye(9))), basis("rect", 2), Gate((level,), (0.0, 1.0))), z
-    )
+    positions, slopes = edges(IAT(basis(CubicSpline(x, np.eye(9))), basis("rect", 2), Gate((level,), (0.0, 1.0))), z)
     assert len(expected) > 0
     np.testing.assert_allclose(positions, expected, rtol=0, atol=1e-12)
-    assert slopes == [
-        int(CubicSpline(x, z)(s) > level) for s in np.convolve([-1, *expected, 1], [0.5, 0.5], "valid")
-    ]
+    assert slopes == [int(CubicSpline(x, z)(s) > level) for s in np.convolve([-1, *expected, 1], [0.5, 0.5], "valid")]
 
 
 # (p, z, positions of the crossings, slopes of relu from left to right, multiplicities)
-QUADRATIC = basis(
-    PPoly(np.array([[[1.0, 0, 0]], [[-2.0, 1, 0]], [[1.0, -1, 1]]]), np.array([-1.0, 1.0]))
-)  # s*s, s, 1
+QUADRATIC = basis(PPoly(np.array([[[1.0, 0, 0]], [[-2.0, 1, 0]], [[1.0, -1, 1]]]), np.array([-1.0, 1.0])))  # s*s, s, 1
 FOURIERS, TINY = (
     basis("fourier", 5) + basis("fourier", 5),
     2.0**-300,
@@ -241,18 +233,14 @@ def test_exact_cases(name: str) -> None:
     p, z, positions, slopes, multiplicities = EXACT[name]
     iat = IAT(p, basis("rect", 1))
     got_positions, got_slopes = edges(iat, z)
-    np.testing.assert_allclose(
-        got_positions, positions, rtol=4 * EPS, atol=1e-90
-    )  # 320 bits of s, not of s - 0
+    np.testing.assert_allclose(got_positions, positions, rtol=4 * EPS, atol=1e-90)  # 320 bits of s, not of s - 0
     assert got_slopes == slopes
     assert [c.multiplicity for c in iat.crossings(z)] == multiplicities
     jumps = "jump" if name == "jumps" else "root"
     assert all(c.kind == jumps for c in iat.crossings(z))
 
 
-@pytest.mark.parametrize(
-    "p", [basis("fourier", 5).derivative(), basis("pwl", 3) + basis("fourier", 3)], ids=repr
-)
+@pytest.mark.parametrize("p", [basis("fourier", 5).derivative(), basis("pwl", 3) + basis("fourier", 3)], ids=repr)
 @pytest.mark.parametrize("seed", range(8))
 def test_many_levels_are_crossed_where_sampling_says(p: Basis, seed: int) -> None:
     levels, z = np.linspace(-1, 1, 9) + 0.01, vector(p.size, seed)
@@ -441,3 +429,15 @@ def test_the_working_precision_does_not_show(pair: str) -> None:
     low, high = IAT(p, q, STEPS, prec=128), IAT(p, q, STEPS, prec=1000)
     for name in ("__call__", "activation_matrix", "jacobian", "hessian"):
         assert np.array_equal(getattr(low, name)(z), getattr(high, name)(z))
+
+
+def test_a_ball_that_is_too_wide_costs_precision_not_digits() -> None:
+    power = np.zeros((81, 1))
+    power[0] = 2.0**-80  # ((s + 1)/2)**80: integration by parts against a wave loses 80!/(2 pi)**80 = 1e55
+    p, q = basis(PPoly(power, np.array([-1.0, 1.0]))), basis("fourier", 2)
+    with mpmath.workdps(60):
+        expected = [
+            float(mpmath.quad(lambda s, w=w: ((s + 1) / 2) ** 80 * w(s), [-1, 0, 0.9, 1]))
+            for w in (mpmath.sinpi, mpmath.cospi)
+        ]
+    np.testing.assert_allclose(IAT(p, q, prec=128)([1.0]), expected, rtol=2 * EPS)
