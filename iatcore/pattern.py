@@ -30,6 +30,8 @@ from .threads import over_rows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+COST_OF_A_CROSSING = 50
+"""Nanoseconds, about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,7 +247,7 @@ def _general_crossings(basis: Basis, gate: Gate, z: Floats, exponents: Integers,
     results = over_rows(
         pattern_rows,
         len(z),
-        basis.size,
+        COST_OF_A_CROSSING * basis.size,
         z,
         tables,
         (n, *harmonic_tables(basis)),
@@ -268,7 +270,8 @@ def _wave_crossings(basis: Basis, gate: Gate, z: Floats, exponents: Integers, le
         rows = np.flatnonzero(exponents == e)
         scaled = (np.ldexp(levels, -e), *plain_gate[1:])
         out = [a[rows] for a in (position, number, direction, firsts, unresolved)]
-        over_rows(crossing_table, len(rows), basis.size, z[rows], tables, grid, scaled, capacity, *out)
+        cost = COST_OF_A_CROSSING * basis.size
+        over_rows(crossing_table, len(rows), cost, z[rows], tables, grid, scaled, capacity, *out)
         for whole, part in zip((position, number, direction, firsts, unresolved), out, strict=True):
             whole[rows] = part
     order = np.argsort(np.where(direction == 0, 2.0, position), axis=1, kind="stable")

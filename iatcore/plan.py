@@ -222,24 +222,32 @@ def gauss_points(phase: float, degree: int) -> int:
             - 3 * math.lgamma(2 * m + 1)
             + 2 * m * math.log(max(phase, 1e-300))
         )
-        if log_error < math.log(1e-17):
+        if phase == 0 or log_error < math.log(1e-17):
             return max(m + (degree + 1) // 2, degree // 2 + 1)
     raise ArithmeticError(f"no Gauss-Legendre rule up to 200 points for phase {phase}")
+
+
+SMALLEST_ANGLE = 0.5
+"""Harmonics that turn by less across a cell are integrated by quadrature, the others by parts."""
 
 
 class WaveFrame(NamedTuple):
     """Cells on which one side is polynomial while the other is trigonometric.
 
     Attributes:
+        low: harmonics up to this one (and the constant) are left to quadrature.
         uniform: whether cells are equally wide.
         lefts, widths, inverse: left ends, widths, 1/widths.
         factors_test: width of a cell, or 1 where the side's transpose contains it; factors: the width.
         real_ids: the side's functional numbers as doubles, flat.
         full_test, full: ``factor integral_0^1 B_k(t) wave_r dt``, shape (cells, degree + 1, 2 (n + 1)).
-        rule: Gauss-Legendre rule for parts of a cell.
+        nodes: first, second and third antiderivative of every wave above ``low`` at the ends of cells, shape
+            (cells + 1, 3, 2 (n + 1)).
+        rule: Gauss-Legendre rule for parts of a cell; empty if nothing is left to quadrature.
         side: tables of the polynomial side.
     """
 
+    low: int
     uniform: bool
     lefts: Floats
     widths: Floats
@@ -249,13 +257,22 @@ class WaveFrame(NamedTuple):
     real_ids: Floats
     full_test: Floats
     full: Floats
+    nodes: Floats
     rule: Floats
     side: Side
 
 
-def wave_frame(basis: Basis, n: int) -> WaveFrame:
-    """The frame of a piecewise polynomial basis of degree at most 2, facing harmonics up to n."""
-    frame = split_frame(basis.knots, n)
+def wave_frame(basis: Basis, n: int, by_parts: bool, constant: bool) -> WaveFrame:
+    """The frame of a piecewise polynomial basis of degree at most 2, facing harmonics up to n.
+
+    Args:
+        by_parts: whether high harmonics are integrated by parts; otherwise cells are cut until quadrature serves all.
+        constant: whether the trigonometric side has a constant term.
+    """
+    low = n
+    if by_parts:
+        low = min(n, int(SMALLEST_ANGLE / (math.pi * min(float(w) for w in widths(basis.knots)))))
+    frame = split_frame(basis.knots, low)
     tables = side(basis, frame)
     width = np.array([float(w) for w in widths(frame)])
     lefts = np.array([float(x) for x in frame[:-1]])
@@ -269,7 +286,9 @@ def wave_frame(basis: Basis, n: int) -> WaveFrame:
     table = wave_table(n, (lefts[:, None] + width[:, None] * t).ravel()).reshape(len(lefts), len(t), 2 * (n + 1))
     full = np.einsum("kg,g,cgr->ckr", bernstein, weight, table)
     factors_test = np.ones_like(width) if uniform else width
+    rule = gauss_rule(gauss_points(low * math.pi * width.max() / 2, tables.degree))
     return WaveFrame(
+        low,
         uniform,
         lefts,
         width,
@@ -279,8 +298,24 @@ def wave_frame(basis: Basis, n: int) -> WaveFrame:
         tables.ids.astype(np.float64).ravel(),
         full * factors_test[:, None, None],
         full * width[:, None, None],
-        gauss_rule(gauss_points(phase, tables.degree)),
+        wave_antiderivative_table(n, low, np.array([float(x) for x in frame])),
+        rule if low or constant else rule[:0],
         tables,
+    )
+
+
+def wave_antiderivative_table(n: int, low: int, points: Floats) -> Floats:
+    """Antiderivatives 1, 2, 3 (without constants) of the waves above ``low``: shape (points, 3, 2 (n + 1))."""
+    sine, cosine = np.moveaxis(wave_table(n, points), 1, 0)
+    k = np.arange(n + 1)
+    inverse = np.where(k > low, 1 / (np.maximum(k, 1) * math.pi), 0.0)
+    return np.stack(
+        [
+            np.concatenate([-cosine * inverse, sine * inverse], axis=1),
+            np.concatenate([-sine * inverse**2, -cosine * inverse**2], axis=1),
+            np.concatenate([cosine * inverse**3, -sine * inverse**3], axis=1),
+        ],
+        axis=1,
     )
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from .checks import check_size
 
-MINIMUM_WORK = 4096
-"""Batch entries (rows times columns) below which waking a thread costs more than it saves."""
+WORTH_A_THREAD = 150_000
+"""Nanoseconds of work below which waking another thread costs more than it saves."""
 
 _available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 _threads = _available
@@ -44,16 +44,16 @@ def get_num_threads() -> int:
     return _threads
 
 
-def over_rows(kernel: Callable[..., Any], rows: int, width: int, *args: Any, block: int = 8) -> list[Any]:
+def over_rows(kernel: Callable[..., Any], rows: int, cost: float, *args: Any, block: int = 8) -> list[Any]:
     """Call ``kernel(*args, start, stop)`` on contiguous ranges of rows and return the results in order.
 
     Args:
         kernel: releases the GIL; its last two arguments are the range.
         rows: number of rows; ranges start at multiples of ``block``.
-        width: entries of a row, to judge whether threads pay.
+        cost: about how many nanoseconds a row takes, to judge whether threads pay.
     """
     global _pool
-    parts = min(_threads, max(rows * width // MINIMUM_WORK, 1))
+    parts = min(_threads, max(int(rows * cost / WORTH_A_THREAD), 1), max(rows // block, 1))
     if parts <= 1:
         return [kernel(*args, 0, rows)]
     if _pool is None:

@@ -243,7 +243,7 @@ class IAT:
         self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any = None, mode: int = fused.RECOMPUTE
     ) -> None:
         kernel, args = self._runner.prepare(z, h, out, direction, same, saved, mode)
-        over_rows(kernel, len(z), max(self.in_size, self.out_size), *args)
+        over_rows(kernel, len(z), self._runner.cost, *args)
 
     def _empty_crossings(self, batch: int) -> Any:
         if len(self.gate.jumps) != 1:
@@ -264,7 +264,18 @@ class IAT:
         frame = (plan.lefts, plan.widths, plan.rule)
         slopes = np.array(pattern.gate_slopes)
         over_rows(
-            moment_rows, len(pattern), 64, pattern.arrays(), slopes, plan.cuts, frame, integrand, test, mode, h, out
+            moment_rows,
+            len(pattern),
+            50 * len(plan.lefts) * len(plan.rule),
+            pattern.arrays(),
+            slopes,
+            plan.cuts,
+            frame,
+            integrand,
+            test,
+            mode,
+            h,
+            out,
         )
         out[~pattern.finite] = np.nan
 
@@ -330,6 +341,7 @@ class _LocalRunner:
         self.plan = local_plan(self.p, self.q)
         self.whole = gram(self.p, self.q)
         self.whole_transpose = np.ascontiguousarray(self.whole.T)
+        self.cost = 5.0 * len(self.plan.widths)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
         a = self.plan
@@ -348,9 +360,10 @@ class _LocalWaveRunner:
 
     def __post_init__(self) -> None:
         self.waves = waves(self.q)
-        self.frame = wave_frame(self.p, self.waves.n)
+        self.frame = wave_frame(self.p, self.waves.n, by_parts=False, constant=True)
         self.whole = gram(self.p, self.q)
         self.whole_transpose = np.ascontiguousarray(self.whole.T)
+        self.cost = 5.0 * len(self.frame.lefts) * (1 + self.waves.n)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
         f = self.frame
@@ -374,16 +387,19 @@ class _WaveRunner:
         self.both = is_wave(self.q)
         self.q_waves = waves(self.q) if self.both else self.p_waves
         # with two trigonometric sides no frame is used; any valid tables do
-        self.frame = wave_frame(basis("rect", 1) if self.both else self.q, self.p_waves.n)
+        side = basis("rect", 1) if self.both else self.q
+        constant = any(h.frequency == 0 for h in self.p.harmonics)
+        self.frame = wave_frame(side, self.p_waves.n, by_parts=True, constant=constant)
         self.capacity = crossing_capacity(self.p_waves.n, len(self.gate[0]))
         self.nothing = _crossing_store(0, 0)
+        self.cost = 20.0 * self.p_waves.n * (4 + self.p_waves.n)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
         f, forward = self.frame, direction == "forward"
         integrand, test = (self.p_waves, self.q_waves) if forward else (self.q_waves, self.p_waves)
         kind = fused.WAVE_TO_WAVE if self.both else fused.WAVE_TO_POLY if forward else fused.POLY_TO_WAVE
         factors, full = (f.factors_test, f.full_test) if forward else (f.factors, f.full)
-        frame = (f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.rule)
+        frame = (f.low, f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.nodes, f.rule)
         if saved is None:
             saved, mode = self.nothing, fused.RECOMPUTE
         return fused.crossing_rows, (

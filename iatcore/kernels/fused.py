@@ -85,7 +85,7 @@ def crossing_rows(
         kind: WAVE_TO_POLY, POLY_TO_WAVE or WAVE_TO_WAVE, integrand first.
         pattern, integrand, test: wave tables ``(n, row, factor)``; those of a polynomial side are not used.
         grid: ``(half, table)``.
-        frame: ``(uniform, lefts, inverse, factors, real_ids, full, rule)``.
+        frame: ``(low, uniform, lefts, inverse, factors, real_ids, full, nodes, rule)``.
         side: tables of the polynomial side on the frame.
         gate: ``(levels, jumps, base, closed)``.
         saved: ``(positions, directions, first, slots)`` of shapes (blocks, capacity, 8) twice, (blocks, 8), (blocks,).
@@ -96,7 +96,7 @@ def crossing_rows(
     n_h, row_h, factor_h = integrand
     n_t, row_t, factor_t = test
     half, table = grid
-    uniform, lefts, inverse, factors, real_ids, full, rule = frame
+    low, uniform, lefts, inverse, factors, real_ids, full, nodes, rule = frame
     ids, degree, ptr, index, value, ptr_t, index_t, value_t = side
     gate_levels, jumps, base, closed = gate
     cells, points, functionals = lefts.shape[0], rule.shape[0], ptr.shape[0] - 1
@@ -106,6 +106,7 @@ def crossing_rows(
     rows_h = np.empty((functionals, LANES))
     sums = np.empty((functionals if kind == WAVE_TO_POLY else 2 * n_t + 2, LANES))
     parts, changes = np.empty((3 * cells, LANES)), np.empty((cells, LANES))
+    jumps_at = np.empty((3 * (cells + 1), LANES))
     chi = np.empty((2 * (n_h + n_t + 1) if kind == WAVE_TO_WAVE else 1, LANES))
     work = trig_workspace(n, half, capacity)
     position, number = np.empty((capacity, LANES)), np.empty((capacity, LANES))
@@ -152,16 +153,17 @@ def crossing_rows(
             store(at_sums, i, splat(0.0))
         if kind == WAVE_TO_POLY:
             poly_tests_of_waves(
-                slots, at_position, at_delta, slope, at_integrand, n_h, cells, uniform,
-                address(lefts), address(inverse), address(factors), address(rule), points, degree, address(ids),
-                address(full), at_sums, address(parts), address(changes), address(scratch),
+                slots, at_position, at_delta, slope, at_integrand, n_h, low, cells, uniform, address(lefts),
+                address(inverse), address(factors), address(rule), points, degree, address(ids), address(full),
+                address(nodes), at_sums, address(parts), address(changes), address(scratch),
             )  # fmt: skip
             gather_product(out.shape[1], address(ptr_t), address(index_t), address(value_t), at_sums, at_out)
         elif kind == POLY_TO_WAVE:
             wave_tests_of_poly(
-                slots, at_position, at_delta, slope, at_rows_h, degree, address(ids),
-                address(real_ids), cells, uniform, address(lefts), address(inverse), address(factors), address(rule),
-                points, address(full), at_sums, n_t, address(parts), address(changes), address(scratch),
+                slots, at_position, at_delta, slope, at_rows_h, degree, address(ids), address(real_ids), cells, uniform,
+                address(lefts), address(inverse), address(factors), address(rule), points, address(full),
+                address(nodes), at_sums, n_t, low, address(parts), address(changes), address(jumps_at),
+                address(scratch),
             )  # fmt: skip
             unload_waves(at_sums, out.shape[1], address(row_t), address(factor_t), at_out)
         else:
@@ -181,6 +183,7 @@ def crossing_rows(
     keep(sums)
     keep(parts)
     keep(changes)
+    keep(jumps_at)
     keep(chi)
     keep(position)
     keep(delta)

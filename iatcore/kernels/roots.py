@@ -67,9 +67,9 @@ def state_slope(coefficients, degree, waves, n, lane, left, width, t):
 
 
 @njit(**INLINE)
-def polish(coefficients, degree, waves, n, lane, left, width, level, low, high, rising):
-    """The crossing in ``[low, high]`` by Newton steps kept inside the shrinking bracket."""
-    x, before, first, last = 0.5 * (low + high), 2.0, low, high
+def polish(coefficients, degree, waves, n, lane, left, width, level, low, high, start, rising):
+    """The crossing in ``[low, high]`` by Newton steps from ``start``, kept inside the shrinking bracket."""
+    x, before, first, last = start, 2.0, low, high
     for _ in range(200):
         f, slope = state_slope(coefficients, degree, waves, n, lane, left, width, x)
         f -= level
@@ -144,6 +144,24 @@ def decide_by_interpolant(b0, b1, b2, b3, value_bound, slope_bound, brackets, st
     return found
 
 
+@njit(**INLINE)
+def cubic_root(b0, b1, b2, b3, low, high, rising):
+    """About where a cubic in Bernstein form changes sign in ``[low, high]``: a few safeguarded Newton steps."""
+    x = 0.5 * (low + high)
+    for _ in range(4):
+        y = 1.0 - x
+        f = ((b0 * y + 3.0 * b1 * x) * y + 3.0 * b2 * x * x) * y + b3 * x * x * x
+        slope = 3.0 * ((b1 - b0) * y * y + 2.0 * (b2 - b1) * x * y + (b3 - b2) * x * x)
+        if (f > 0.0) == rising:
+            high = x
+        else:
+            low = x
+        x = x - f / slope if slope != 0.0 else 2.0
+        if not (low <= x <= high):
+            x = 0.5 * (low + high)
+    return x
+
+
 @njit(**OPTIONS)
 def subdivide(
     coefficients, degree, waves, n, lane, left, width, level, start, share, ends, bounds, roots, rising, stack
@@ -189,7 +207,8 @@ def subdivide(
                     up = brackets[i, 2] > 0.0
                     roots[count] = polish(
                         coefficients, degree, waves, n, lane, left, width, level,
-                        a + w * brackets[i, 0], a + w * brackets[i, 1], up,
+                        a + w * brackets[i, 0], a + w * brackets[i, 1],
+                        a + w * cubic_root(b0, b1, b2, b3, brackets[i, 0], brackets[i, 1], up), up,
                     )  # fmt: skip
                     rising[count] = up
                     count += 1
@@ -211,7 +230,8 @@ def subdivide(
             unresolved += 1
         if (b0 > 0.0) != (b3 > 0.0) and count < roots.shape[0]:
             up = b3 > 0.0
-            roots[count] = polish(coefficients, degree, waves, n, lane, left, width, level, a, a + w, up)
+            start_at = a + w * cubic_root(b0, b1, b2, b3, 0.0, 1.0, up)
+            roots[count] = polish(coefficients, degree, waves, n, lane, left, width, level, a, a + w, start_at, up)
             rising[count] = up
             count += 1
     return count, unresolved

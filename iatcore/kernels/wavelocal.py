@@ -5,8 +5,9 @@ crossing. With the cells ``[x_c, x_{c+1}]`` of a frame on which one side is poly
 
     integral a h t ds = sum_c a(x_{c+1}) integral_cell h t ds - sum_crossings delta integral_{x_c}^{e} h t ds.
 
-The first sum is a constant matrix, the second a Gauss-Legendre sum whose number of points is fixed by the highest
-harmonic and the width of a cell. Crossings need no order. If both sides are trigonometric everything follows from
+Harmonics that turn by a fair angle across a cell are integrated by parts, at crossings and at the ends of cells; the
+first few, where that would lose digits, by a constant matrix and a Gauss-Legendre sum over the part of the cell.
+Crossings need no order. If both sides are trigonometric everything follows from
 ``integral a exp(i m pi s) ds``: the activation matrix is Toeplitz plus Hankel.
 """
 
@@ -35,7 +36,7 @@ from .simd import (
     store,
     store_lane,
 )  # fmt: skip
-from .waves import add_wave_tests, sine_cosine, wave_value
+from .waves import add_wave_parts, add_wave_tests, sine_cosine, wave_antiderivatives, wave_value
 
 
 @njit(**INLINE)
@@ -58,11 +59,42 @@ def locate(e, cells, uniform, lefts, scratch):
 
 
 @njit(**INLINE)
+def bernstein_jet(degree, k, t, inverse):
+    """A Bernstein polynomial of degree <= 2 and its derivatives with respect to s; ``inverse`` is dt/ds."""
+    zero = t * 0.0
+    if degree == 0:
+        return zero + 1.0, zero, zero
+    if degree == 1:
+        return (1.0 - t, zero - inverse, zero) if k == 0 else (t, zero + inverse, zero)
+    square = inverse * inverse * 2.0
+    if k == 0:
+        return (1.0 - t) * (1.0 - t), (t - 1.0) * (inverse * 2.0), zero + square
+    if k == 1:
+        return (1.0 - t) * t * 2.0, (1.0 - t * 2.0) * (inverse * 2.0), zero - square * 2.0
+    return t * t, t * (inverse * 2.0), zero + square
+
+
+@njit(**INLINE)
+def polynomial_jet(degree, c0, c1, c2, t, inverse):
+    """Value and derivatives with respect to s of a polynomial of degree <= 2 in Bernstein form."""
+    value = polynomial(degree, c0, c1, c2, t, 1.0 - t)
+    if degree == 0:
+        return value, value * 0.0, value * 0.0
+    if degree == 1:
+        return value, (c1 - c0) * inverse, value * 0.0
+    slope = ((c1 - c0) * (1.0 - t) + (c2 - c1) * t) * (inverse * 2.0)
+    return value, slope, (c0 - c1 * 2.0 + c2) * (inverse * inverse * 2.0)
+
+
+@njit(**INLINE)
 def poly_tests_of_waves(
-    slots, position, delta, slope, waves, n, cells, uniform, lefts, inverse, factors, rule, points, degree, ids, full,
-    sums, parts, changes, scratch,
+    slots, position, delta, slope, waves, n, low, cells, uniform, lefts, inverse, factors, rule, points, degree, ids,
+    full, nodes, sums, parts, changes, scratch,
 ):  # fmt: skip
-    """Wave integrand against polynomial tests, pattern by crossings; adds to the functional rows ``sums``."""
+    """Wave integrand against polynomial tests, pattern by crossings; adds to the functional rows ``sums``.
+
+    Harmonics up to ``low`` by quadrature, the others by parts: ``[B F1 - B' F2 + B'' F3]``.
+    """
     for c in range(cells):
         store(changes, c, splat(0.0))
         for k in range(degree + 1):
@@ -70,82 +102,133 @@ def poly_tests_of_waves(
     for i in range(slots):
         e, jump = load(position, i), load(delta, i)
         c = locate(e, cells, uniform, lefts, scratch)
-        left = lookup(lefts, c)
+        left, rate, factor = lookup(lefts, c), lookup(inverse, c), lookup(factors, c)
         length = e - left
-        scale = lookup(inverse, c) * length
-        weight = -(jump * scale * lookup(factors, c))
-        m0, m1, m2 = splat(0.0), splat(0.0), splat(0.0)
+        scale = rate * length
+        sine, cosine = sine_cosine(e)
+        f1, f2, f3 = wave_antiderivatives(waves, n, low, sine, cosine)
+        weight = -(jump * rate * factor)
+        f1, f2, f3 = f1 * weight, f2 * weight, f3 * weight
+        for k in range(degree + 1):
+            b0, b1, b2 = bernstein_jet(degree, k, scale, rate)
+            scatter_add(parts, c * 3.0 + float(k), b0 * f1 - b1 * f2 + b2 * f3)
+        scatter_add(changes, c, jump)
+        weight = weight * length
         for g in range(points):
             x = real_at(rule, 3 * g)
             sine, cosine = sine_cosine(left + length * x)
-            value = wave_value(waves, n, sine, cosine) * (weight * real_at(rule, 3 * g + 2))
-            t = scale * x
-            if degree == 0:
-                m0 = m0 + value
-            elif degree == 1:
-                m0 = m0 + value * (1.0 - t)
-                m1 = m1 + value * t
-            else:
-                m0 = m0 + value * (1.0 - t) * (1.0 - t)
-                m1 = m1 + value * (t * 2.0) * (1.0 - t)
-                m2 = m2 + value * t * t
-        scatter_add(changes, c, jump)
-        scatter_add(parts, c * 3.0, m0)
-        if degree >= 1:
-            scatter_add(parts, c * 3.0 + 1.0, m1)
-        if degree >= 2:
-            scatter_add(parts, c * 3.0 + 2.0, m2)
+            value = wave_value(waves, n, low, sine, cosine) * (weight * real_at(rule, 3 * g + 2))
+            for k in range(degree + 1):
+                b0, b1, b2 = bernstein_jet(degree, k, scale * x, rate)
+                scatter_add(parts, c * 3.0 + float(k), b0 * value)
+    start = slope
+    l1, l2, l3 = node_values(nodes, 0, waves, n)
     for c in range(cells):
-        slope = slope + load(changes, c)
+        end = start + load(changes, c)
+        r1, r2, r3 = node_values(nodes, c + 1, waves, n)
+        rate, factor = splat(real_at(inverse, c)), real_at(inverse, c) * real_at(factors, c)
         for k in range(degree + 1):
-            total = splat(0.0)
-            at = full + 16 * (n + 1) * ((degree + 1) * c + k)
-            for r in range(2 * (n + 1)):
-                total = total + load(waves, r) * real_at(at, r)
+            b0, b1, b2 = bernstein_jet(degree, k, splat(1.0), rate)
+            d0, d1, d2 = bernstein_jet(degree, k, splat(0.0), rate)
+            total = (b0 * r1 - b1 * r2 + b2 * r3) * end - (d0 * l1 - d1 * l2 + d2 * l3) * start
+            total = total * factor
+            if points > 0:
+                at = full + 16 * (n + 1) * ((degree + 1) * c + k)
+                whole = load(waves, n + 1) * real_at(at, n + 1)
+                for r in range(1, low + 1):
+                    whole = whole + load(waves, r) * real_at(at, r)
+                    whole = whole + load(waves, n + 1 + r) * real_at(at, n + 1 + r)
+                total = total + whole * end
             row = int_at(ids, 3 * c + k)
-            store(sums, row, load(sums, row) + total * slope + load(parts, 3 * c + k))
+            store(sums, row, load(sums, row) + total + load(parts, 3 * c + k))
+        start = end
+        l1, l2, l3 = r1, r2, r3
+
+
+@njit(**INLINE)
+def node_values(nodes, j, waves, n):
+    """The three antiderivatives at node j, by a constant matrix."""
+    v1, v2, v3 = splat(0.0), splat(0.0), splat(0.0)
+    at = nodes + 48 * (n + 1) * j
+    for r in range(2 * (n + 1)):
+        value = load(waves, r)
+        v1 = v1 + value * real_at(at, r)
+        v2 = v2 + value * real_at(at, 2 * (n + 1) + r)
+        v3 = v3 + value * real_at(at, 4 * (n + 1) + r)
+    return v1, v2, v3
 
 
 @njit(**INLINE)
 def wave_tests_of_poly(
     slots, position, delta, slope, integrands, degree, ids, real_ids, cells, uniform, lefts, inverse, factors, rule,
-    points, full, sums, n, parts, changes, scratch,
+    points, full, nodes, sums, n, low, parts, changes, jumps_at, scratch,
 ):  # fmt: skip
-    """Polynomial integrand against wave tests, pattern by crossings; adds to the wave rows ``sums``."""
+    """Polynomial integrand against wave tests, pattern by crossings; adds to the wave rows ``sums``.
+
+    Harmonics up to ``low`` by quadrature, the others by parts: ``[h E1 - h' E2 + h'' E3]``.
+    """
     for c in range(cells):
         store(changes, c, splat(0.0))
+    for j in range(3 * (cells + 1)):
+        store(jumps_at, j, splat(0.0))
     for i in range(slots):
         e, jump = load(position, i), load(delta, i)
         c = locate(e, cells, uniform, lefts, scratch)
-        left = lookup(lefts, c)
+        left, rate = lookup(lefts, c), lookup(inverse, c)
         length = e - left
-        scale = lookup(inverse, c) * length
-        weight = -(jump * scale * lookup(factors, c))
+        scale = rate * length
         h0 = gather(integrands, lookup(real_ids, c * 3.0))
         h1 = gather(integrands, lookup(real_ids, c * 3.0 + 1.0))
         h2 = gather(integrands, lookup(real_ids, c * 3.0 + 2.0))
+        weight = -(jump * rate * lookup(factors, c))
+        value, first, second = polynomial_jet(degree, h0, h1, h2, scale, rate)
+        sine, cosine = sine_cosine(e)
+        add_wave_parts(sums, n, low, sine, cosine, value * weight, first * weight, second * weight)
+        weight = weight * length
         for g in range(points):
             x = real_at(rule, 3 * g)
             t = scale * x
             value = polynomial(degree, h0, h1, h2, t, 1.0 - t) * (weight * real_at(rule, 3 * g + 2))
             sine, cosine = sine_cosine(left + length * x)
-            add_wave_tests(sums, n, sine, cosine, value)
+            add_wave_tests(sums, n, low, sine, cosine, value)
         scatter_add(changes, c, jump)
     for c in range(cells):
-        slope = slope + load(changes, c)
-        for k in range(degree + 1):
-            store(parts, (degree + 1) * c + k, load(integrands, int_at(ids, 3 * c + k)) * slope)
-    add_full_cells(cells * (degree + 1), parts, full, sums, n)
+        end = slope + load(changes, c)
+        h0, h1, h2 = coefficients(integrands, ids, c, degree)
+        rate, factor = splat(real_at(inverse, c)), real_at(inverse, c) * real_at(factors, c)
+        v0, v1, v2 = polynomial_jet(degree, h0, h1, h2, splat(0.0), rate)
+        weight = slope * (-factor)
+        add_jet(jumps_at, 3 * c, v0, v1, v2, weight)
+        v0, v1, v2 = polynomial_jet(degree, h0, h1, h2, splat(1.0), rate)
+        add_jet(jumps_at, 3 * (c + 1), v0, v1, v2, end * factor)
+        slope = end
+        if points > 0:
+            for k in range(degree + 1):
+                store(parts, (degree + 1) * c + k, load(integrands, int_at(ids, 3 * c + k)) * slope)
+    add_constants(3 * (cells + 1), jumps_at, nodes, sums, n, n)
+    if points > 0:
+        add_constants(cells * (degree + 1), parts, full, sums, n, low)
 
 
 @njit(**INLINE)
-def add_full_cells(count, parts, full, sums, n):
-    """``sums[r] += sum_i full[i, r] parts[i]``: whole cells against the waves."""
-    for r in range(2 * (n + 1)):
-        total = load(sums, r)
+def add_jet(rows, at, value, first, second, weight):
+    """Add ``weight (h, -h', h'')`` to three rows."""
+    store(rows, at, load(rows, at) + value * weight)
+    store(rows, at + 1, load(rows, at + 1) - first * weight)
+    store(rows, at + 2, load(rows, at + 2) + second * weight)
+
+
+@njit(**INLINE)
+def add_constants(count, parts, matrix, sums, n, low):
+    """``sums[r] += sum_i matrix[i, r] parts[i]`` for the waves up to frequency ``low``."""
+    for k in range(low + 1):
+        sine, cosine = load(sums, k), load(sums, n + 1 + k)
         for i in range(count):
-            total = total + load(parts, i) * real_at(full, 2 * (n + 1) * i + r)
-        store(sums, r, total)
+            part = load(parts, i)
+            sine = sine + part * real_at(matrix, 2 * (n + 1) * i + k)
+            cosine = cosine + part * real_at(matrix, 2 * (n + 1) * i + n + 1 + k)
+        store(sums, k, sine)
+        store(sums, n + 1 + k, cosine)
 
 
 @njit(**INLINE)
@@ -202,9 +285,9 @@ def local_crossing_nodes(
         sine, cosine = sine_cosine(t * width + start)
         share = weight * real_at(rule, 3 * g + 2)
         if not waves_to_poly:
-            add_wave_tests(sums, n, sine, cosine, polynomial(degree, h0, h1, h2, t, rest) * share)
+            add_wave_tests(sums, n, n, sine, cosine, polynomial(degree, h0, h1, h2, t, rest) * share)
             continue
-        value = wave_value(waves, n, sine, cosine) * share
+        value = wave_value(waves, n, n, sine, cosine) * share
         if degree == 0:
             m0 = m0 + value
         elif degree == 1:
@@ -287,5 +370,5 @@ def local_pattern_moments(
             row = int_at(ids, 3 * c + k)
             store(sums, row, load(sums, row) + total)
     if not waves_to_poly:
-        add_full_cells(cells * (degree + 1), parts, full, sums, n)
+        add_constants(cells * (degree + 1), parts, full, sums, n, n)
     return first_slope, varied

@@ -108,15 +108,17 @@ class IAT(nn.Module):
                 to both; on a mesh, where the pattern is constant almost everywhere, to z alone.
         """
         self._check_size(z, "z")
+        last = self.dim in (-1, z.ndim - 1)
         if pattern_from is not None:
             self._check_size(pattern_from, "pattern_from")
             pattern_from = pattern_from.movedim(self.dim, -1)
-        z = z.movedim(self.dim, -1)
+        if not last:
+            z = z.movedim(self.dim, -1)
         if self.mesh is None:
             u = iat(z, self.transform, pattern_from, self.derivatives)
         else:
             u = self._on_mesh(z, pattern_from)
-        return u.movedim(-1, self.dim)
+        return u if last else u.movedim(-1, self.dim)
 
     def _check_size(self, tensor: Tensor, name: str) -> None:
         if not -tensor.ndim <= self.dim < tensor.ndim:
