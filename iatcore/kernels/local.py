@@ -50,7 +50,8 @@ from .simd import (
 @njit(**INLINE)
 def linear_interval(a0, a1):
     """``{t in [0, 1] : (1 - t) a0 + t a1 > 0}`` for a0, a1 of opposite sign, as (t, 1 - t) of both ends and width."""
-    root, rest = a0 / (a0 - a1), a1 / (a1 - a0)
+    inverse = 1.0 / (a0 - a1)
+    root, rest = a0 * inverse, -(a1 * inverse)
     down = a0 > 0.0
     return (
         select(down, 0.0, root),
@@ -84,16 +85,16 @@ def quadratic_intervals(a0, a1, a2):
     radius = sqrt(maximum(disc, 0.0))
     w = select(a1 >= 0.0, -a1 - radius, radius - a1)
     # low root a0/w, high root w/a2
-    low_sum, high_sum = a0 + w, w + a2
-    low, low_rest = a0 / low_sum, w / low_sum
-    high, high_rest = w / high_sum, a2 / high_sum
+    low_inverse, high_inverse = 1.0 / (a0 + w), 1.0 / (w + a2)
+    low, low_rest = a0 * low_inverse, w * low_inverse
+    high, high_rest = w * high_inverse, a2 * high_inverse
     starts, ends = a0 > 0.0, a2 > 0.0
     both, neither = starts & ends, (a0 <= 0.0) & (a2 <= 0.0)
     single, dips = ~(both | neither), both & real
     # signs are compared, not multiplied: a product of tiny numbers may underflow
     use_high = ((w > 0.0) & (a2 > 0.0)) | ((w < 0.0) & (a2 < 0.0))
     one, one_rest = select(use_high, high, low), select(use_high, high_rest, low_rest)
-    gap = 2.0 * radius * absolute(w / (low_sum * high_sum))
+    gap = radius * 2.0 * absolute(low_rest * high_inverse)
     # first interval
     left = select(neither, low, select(single & ends, one, 0.0))
     left_rest = select(neither, low_rest, select(single & ends, one_rest, 1.0))
