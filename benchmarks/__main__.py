@@ -20,7 +20,8 @@ import iatcore
 from .entries import Entry, entries
 from .first_use import first_use
 
-BLOCK = 10
+LONGEST_BLOCK = 0.1
+"""Seconds."""
 
 
 def once(call: Callable[[], None]) -> float:
@@ -37,11 +38,12 @@ def measure(entry: Entry, budget: float) -> dict[str, Any]:
     """
     entry.ours()
     pair = once(entry.ours) + once(entry.reference)
-    blocks = max(3, min(20, int(budget / max(pair * BLOCK, 1e-9))))
+    size = max(3, min(10, int(LONGEST_BLOCK / max(pair, 1e-9))))
+    blocks = max(3, min(20, int(budget / max(pair * size, 1e-9))))
     ours, reference = [], []
     for _ in range(blocks):
-        ours += [once(entry.ours) for _ in range(BLOCK)]
-        reference += [once(entry.reference) for _ in range(BLOCK)]
+        ours += [once(entry.ours) for _ in range(size)]
+        reference += [once(entry.reference) for _ in range(size)]
     a, b = statistics.median(ours), statistics.median(reference)
     return {
         "group": entry.group,
