@@ -184,15 +184,16 @@ def level_set(degree, a0, a1, a2, mixed):
     else:
         left, left_rest, right, right_rest, width, start, start_rest, second = quadratic_intervals(a0, a1, a2)
     # other lanes may hold nan: they are replaced, not multiplied by 0
+    twice = mixed & (second > 0.0)
     return (
         select(mixed, left, 0.0),
         select(mixed, left_rest, 0.0),
         select(mixed, right, 0.0),
         select(mixed, right_rest, 0.0),
         select(mixed, width, 0.0),
-        select(mixed, start, 0.0),
-        select(mixed, start_rest, 0.0),
-        select(mixed, second, 0.0),
+        select(twice, start, 0.0),
+        select(twice, start_rest, 0.0),
+        select(twice, second, 0.0),
     )
 
 

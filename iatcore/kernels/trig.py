@@ -107,6 +107,7 @@ def polish_lanes(waves, n, level, left, right, start, rising):
     rounding in every lane, the step just made was the last one needed.
     """
     x, first, last = start, left, right
+    done = splat(1.0) < 0.0
     for _ in range(STEPS):
         sine, cosine = sine_cosine(x)
         f, slope, curvature = wave_jet(waves, n, sine, cosine)
@@ -120,8 +121,10 @@ def polish_lanes(waves, n, level, left, right, start, rising):
         inside = (following >= left) & (following <= right)
         following = select(inside | settled, following, (left + right) * 0.5)
         moved = absolute(following - x)
-        x = minimum(maximum(following, first), last)
-        if is_all(settled | (moved <= CONVERGED)):
+        # a lane that is done rests, so that its result does not depend on its neighbours
+        x = select(done, x, minimum(maximum(following, first), last))
+        done = done | settled | (moved <= CONVERGED)
+        if is_all(done):
             break
     return x
 

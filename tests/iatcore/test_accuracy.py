@@ -137,3 +137,16 @@ def test_crossings_agree_with_exact_arithmetic(first, second):
             continue
         intervals = [(float(i.lo), float(i.hi)) for i in judge.pattern(cases[name]) if i.slope == 1]
         np.testing.assert_allclose(iat.pattern(cases[name]).intervals(0), np.reshape(intervals, (-1, 2)), atol=1e-10)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_rows_do_not_see_their_neighbours(first, second):
+    """Degenerate rows side by side, in every lane of a block, give what each gives alone."""
+    rng = np.random.default_rng(3)
+    iat = iatcore.IAT(iatcore.basis(first, 7), iatcore.basis(second, 5))
+    z = np.concatenate([rng.integers(-2, 3, (72, 7)), rng.normal(size=(72, 7)) * (rng.random((72, 7)) < 0.3)])
+    u, back = iat(z), iat.vjp(z, np.ones(5))
+    assert np.isfinite(u).all() and np.isfinite(back).all()
+    for i in range(len(z)):
+        np.testing.assert_array_equal(u[i], iat(z[i]))
+        np.testing.assert_array_equal(back[i], iat.vjp(z[i], np.ones(5)))
