@@ -41,6 +41,8 @@ ifneq ($(USABLE),yes)
 endif
 	@echo "installing into $(VENV): some minutes the first time"
 	$(BIN)/python -m pip install --quiet -e ".[dev]" -c constraints.txt
+	@echo "compiling the kernels"
+	$(BIN)/python -m iatcore.precompile
 	@touch $@
 
 test: $(STAMP)

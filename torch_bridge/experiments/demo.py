@@ -88,10 +88,10 @@ class DemoSettings:
 FULL = DemoSettings()
 QUICK = DemoSettings(
     runs=1,
-    labels=TaskSettings(10, 10, Training(60, 2e-2)),
-    function=TaskSettings(5, 10, Training(1500, 1e-2, batch_size=250)),
+    labels=TaskSettings(10, 10, Training(40, 2e-2)),
+    function=TaskSettings(5, 10, Training(500, 1e-2, batch_size=250)),
     digits=TaskSettings(2, 20, Training(200, 5e-3, batch_size=128)),
-    pattern=PatternSettings(training=Training(600, 2e-2), decoupled=Training(600, 2e-2)),
+    pattern=PatternSettings(training=Training(400, 2e-2), decoupled=Training(400, 2e-2)),
 )
 
 CHOSEN = (

@@ -1,0 +1,29 @@
+"""Compile all kernels now and keep them on disk: ``python -m iatcore.precompile``.
+
+Without this each kernel is compiled when it is first called, once on a machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .bases import basis
+from .transform import IAT
+
+KINDS = (("pwq", "pwq"), ("pwq", "fourier"), ("fourier", "pwq"))
+"""One pair of families for every fused kernel."""
+
+
+def precompile() -> None:
+    """Call every kernel once in float32 and float64."""
+    for first, second in KINDS:
+        iat = IAT(basis(first, 2), basis(second, 2))
+        for dtype in (np.float32, np.float64):
+            z = np.ones((1, 2), dtype=dtype)
+            iat.vjp(z, iat(z))
+        iat.apply(iat.pattern(np.ones(2)), np.ones(2))
+        iat.activation_matrix(pattern=iat.pattern(np.ones(2)))
+
+
+if __name__ == "__main__":
+    precompile()
