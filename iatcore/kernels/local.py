@@ -118,23 +118,36 @@ def polynomial(degree, c0, c1, c2, t, rest):
 
 
 @njit(**INLINE)
-def interval_moments(degree_h, h0, h1, h2, degree_t, left, left_rest, right, right_rest, weight, rule, points):
-    """``weight * sum_i omega_i h(t_i) B_k(t_i)`` for the Bernstein polynomials B_k of degree ``degree_t``."""
+def interval_moments(degree_h, h0, h1, h2, degree_t, left, right_rest, width, factor, rule, points):
+    """``factor width sum_i omega_i h(t_i) B_k(t_i)`` for the Bernstein polynomials B_k of degree ``degree_t``.
+
+    The interval starts at ``left`` and ends ``right_rest`` before 1; t and 1 - t are sums of positive numbers.
+    """
     m0, m1, m2 = splat(0.0), splat(0.0), splat(0.0)
+    weight = width * factor
+    if degree_h == 2:
+        h1 = h1 * 2.0
     for i in range(points):
-        x, y = real_at(rule, 3 * i), real_at(rule, 3 * i + 1)
-        t = left * y + right * x
-        rest = left_rest * y + right_rest * x
-        value = polynomial(degree_h, h0, h1, h2, t, rest) * (weight * real_at(rule, 3 * i + 2))
+        t = width * real_at(rule, 3 * i) + left
+        rest = width * real_at(rule, 3 * i + 1) + right_rest
+        value = h0
+        if degree_h == 1:
+            value = h0 * rest + h1 * t
+        elif degree_h == 2:
+            value = (h0 * rest + h1 * t) * rest + h2 * (t * t)
+        value = value * (weight * real_at(rule, 3 * i + 2))
         if degree_t == 0:
             m0 = m0 + value
         elif degree_t == 1:
             m0 = m0 + value * rest
             m1 = m1 + value * t
         else:
-            m0 = m0 + value * rest * rest
-            m1 = m1 + value * (2.0 * t) * rest
-            m2 = m2 + value * t * t
+            after, before = value * t, value * rest
+            m0 = m0 + before * rest
+            m1 = m1 + before * t
+            m2 = m2 + after * t
+    if degree_t == 2:
+        m1 = m1 * 2.0
     return m0, m1, m2
 
 
@@ -172,42 +185,32 @@ def is_below(low, high, level, closed):
 
 @njit(**INLINE)
 def level_set(degree, a0, a1, a2, mixed):
-    """Where a polynomial of degree 1 or 2 is positive, in the lanes ``mixed`` of mixed sign; empty in the others.
+    """Where a polynomial of degree 1 or 2 is positive, in the lanes ``mixed`` of mixed sign; width 0 in the others.
 
     Returns:
-        (t, 1 - t) of both ends of an interval and its width, then (t, 1 - t) of the start of a second one that
-        reaches to 1, and its width.
+        the start t and the end 1 - t of an interval, and its width; then the start of a second one that reaches to 1,
+        and its width.
     """
+    # the other lanes take part with a harmless polynomial, so that no nan arises
+    a0 = select(mixed, a0, 1.0)
     if degree == 1:
-        left, left_rest, right, right_rest, width = linear_interval(a0, a1)
-        start, start_rest, second = right, right_rest, splat(0.0)
+        left, _, _, right_rest, width = linear_interval(a0, select(mixed, a1, -1.0))
+        start, second = left, splat(0.0)
     else:
-        left, left_rest, right, right_rest, width, start, start_rest, second = quadratic_intervals(a0, a1, a2)
-    # other lanes may hold nan: they are replaced, not multiplied by 0
-    twice = mixed & (second > 0.0)
-    return (
-        select(mixed, left, 0.0),
-        select(mixed, left_rest, 0.0),
-        select(mixed, right, 0.0),
-        select(mixed, right_rest, 0.0),
-        select(mixed, width, 0.0),
-        select(twice, start, 0.0),
-        select(twice, start_rest, 0.0),
-        select(twice, second, 0.0),
-    )
+        a1, a2 = select(mixed, a1, 0.0), select(mixed, a2, -1.0)
+        left, _, _, right_rest, width, start, _, second = quadratic_intervals(a0, a1, a2)
+    return left, right_rest, select(mixed, width, 0.0), start, select(mixed, second, 0.0)
 
 
 @njit(**INLINE)
 def crossing_moments(degree_f, a0, a1, a2, mixed, jump, degree_h, h0, h1, h2, degree_t, rule, points):
     """Moments over ``{f > level}`` of one piece in the lanes where the level is crossed; ``a = f - level``."""
-    left, left_rest, right, right_rest, length, start, start_rest, second = level_set(degree_f, a0, a1, a2, mixed)
-    m0, m1, m2 = interval_moments(
-        degree_h, h0, h1, h2, degree_t, left, left_rest, right, right_rest, length * jump, rule, points
-    )
-    if is_any(second > 0.0):
-        n0, n1, n2 = interval_moments(
-            degree_h, h0, h1, h2, degree_t, start, start_rest, splat(1.0), splat(0.0), second * jump, rule, points
-        )
+    left, right_rest, width, start, second = level_set(degree_f, a0, a1, a2, mixed)
+    m0, m1, m2 = interval_moments(degree_h, h0, h1, h2, degree_t, left, right_rest, width, jump, rule, points)
+    twice = second > 0.0
+    if is_any(twice):
+        start = select(twice, start, 0.0)
+        n0, n1, n2 = interval_moments(degree_h, h0, h1, h2, degree_t, start, splat(0.0), second, jump, rule, points)
         m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
     return m0, m1, m2
 

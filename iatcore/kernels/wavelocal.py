@@ -273,15 +273,14 @@ def wave_tests_of_waves(slots, position, delta, slope, waves, n, tests, sums, ch
 
 @njit(**INLINE)
 def local_crossing_nodes(
-    waves_to_poly, left, left_rest, right, right_rest, weight, start, width, rule, points, waves, n, degree, h0, h1, h2,
-    sums,
-):  # fmt: skip
+    waves_to_poly, left, right_rest, length, factor, start, width, rule, points, waves, n, degree, h0, h1, h2, sums
+):
     """One interval of a cell: wave integrand to polynomial moments, or polynomial integrand to wave rows."""
     m0, m1, m2 = splat(0.0), splat(0.0), splat(0.0)
+    weight = length * factor
     for g in range(points):
-        x, y = real_at(rule, 3 * g), real_at(rule, 3 * g + 1)
-        t = left * y + right * x
-        rest = left_rest * y + right_rest * x
+        t = length * real_at(rule, 3 * g) + left
+        rest = length * real_at(rule, 3 * g + 1) + right_rest
         sine, cosine = sine_cosine(t * width + start)
         share = weight * real_at(rule, 3 * g + 2)
         if not waves_to_poly:
@@ -331,18 +330,18 @@ def local_pattern_moments(
             varied = varied | mixed
             if not is_any(mixed):
                 continue
-            left, left_rest, right, right_rest, length, begin, begin_rest, second = level_set(
-                degree_f, f0 - level, f1 - level, f2 - level, mixed
-            )
+            left, right_rest, length, begin, second = level_set(degree_f, f0 - level, f1 - level, f2 - level, mixed)
             n0, n1, n2 = local_crossing_nodes(
-                waves_to_poly, left, left_rest, right, right_rest, length * (jump * factor), start, width, rule, points,
-                waves, n, degree, h0, h1, h2, sums,
+                waves_to_poly, left, right_rest, length, jump * factor, start, width, rule, points, waves, n, degree,
+                h0, h1, h2, sums,
             )  # fmt: skip
             m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
-            if is_any(second > 0.0):
+            twice = second > 0.0
+            if is_any(twice):
+                begin = select(twice, begin, 0.0)
                 n0, n1, n2 = local_crossing_nodes(
-                    waves_to_poly, begin, begin_rest, splat(1.0), splat(0.0), second * (jump * factor), start, width,
-                    rule, points, waves, n, degree, h0, h1, h2, sums,
+                    waves_to_poly, begin, splat(0.0), second, jump * factor, start, width, rule, points, waves, n,
+                    degree, h0, h1, h2, sums,
                 )  # fmt: skip
                 m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
         if c == 0:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from tests.cases import PAIRS
 
 import iatcore
 from iatcore.kernels import fused, local
 from iatcore.precompile import precompile
+from tests.cases import PAIRS
 
 
 def test_nothing_is_left_to_compile():
