@@ -25,7 +25,6 @@ from .threads import over_rows
 
 Floats = NDArray[np.float64]
 LOCAL_DEGREE = 2
-LARGEST_MATRIX_BATCH = 4096
 
 
 def is_local(b: Basis) -> bool:

@@ -441,16 +441,6 @@ def _offset(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return builder.add(args[0], builder.mul(args[1], size))
 
 
-@intrinsic
-def lane(typingctx: Any, value: Any, index: Any) -> Any:
-    """The number in one lane of a vector."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.extract_element(args[0], builder.trunc(args[1], ir.IntType(32)))
-
-    return types.float64(vector, types.int64), codegen
-
-
 @njit(cache=True, forceinline=True)
 def is_any(m):
     """Whether some lane holds."""

@@ -9,7 +9,7 @@ from scipy.interpolate import PPoly
 import iatcore
 from iatcore import reference
 from iatcore.bases import FAMILIES
-from tests.cases import LAYOUTS, PAIRS, nasty_inputs
+from tests.cases import LAYOUTS, PAIRS, nasty_inputs, near_tangency
 
 SIZES = (1, 2, 3, 6, 10, 33, 64)
 U_BOUND = 1e-13
@@ -150,3 +150,16 @@ def test_rows_do_not_see_their_neighbours(first, second):
     for i in range(len(z)):
         np.testing.assert_array_equal(u[i], iat(z[i]))
         np.testing.assert_array_equal(back[i], iat.vjp(z[i], np.ones(5)))
+
+
+@pytest.mark.parametrize("first", ["fourier", "pwq"])
+@pytest.mark.parametrize("d", [6, 10, 33])
+def test_no_pair_of_roots_is_missed(first, d):
+    """Numbers of sign changes equal those of exact arithmetic for pairs of roots down to about 1e-6 apart."""
+    p, q = iatcore.basis(first, d), iatcore.basis("rect", 1)
+    iat, judge = iatcore.IAT(p, q), reference.IAT(p, q)
+    for seed in range(25):
+        for gap in (1e-3, 1e-5, 1.1e-6):
+            z = near_tangency(p, np.random.default_rng(seed).normal(size=d), gap)
+            if z is not None:
+                assert len(iat.pattern(z).partition(0)[1]) - 1 == len(judge.crossings(z)), (seed, gap)

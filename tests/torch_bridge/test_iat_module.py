@@ -70,9 +70,10 @@ def test_agreement_on_degenerate_rows(first: str, second: str, gate: iatcore.Gat
     torch.testing.assert_close(results[0][1], results[1][1], rtol=0, atol=100 * EPS**0.5)
 
 
-@pytest.mark.parametrize("first", ["pwl", "fourier"])
-def test_compiled_gradient_against_differences(first: str) -> None:
-    module = tb.IATReLU(4, 3, first)
+@pytest.mark.parametrize("first", FAMILIES)
+@pytest.mark.parametrize("second", FAMILIES)
+def test_compiled_gradient_against_differences(first: str, second: str) -> None:
+    module = tb.IATReLU(4, 3, first, second)
     assert gradcheck(module, normal(2, 4, seed=2).requires_grad_())
 
 
