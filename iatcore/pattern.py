@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from .bases import Basis
 from .checks import check_rows
 from .gates import Gate
-from .kernels.fused import crossing_table
+from .kernels.fused import crossing_table_batch
 from .kernels.quadrature import measure_rows
-from .kernels.roots import encode, pattern_rows
+from .kernels.roots import encode, pattern_batch
 from .plan import CELLS_PER_HARMONIC, harmonic_tables, wave_grid, waves, widths
 from .threads import over_rows
 
@@ -244,18 +244,29 @@ def _general_crossings(basis: Basis, gate: Gate, z: Floats, exponents: Integers,
     parts = np.array([max(1, start, math.ceil(CELLS_PER_HARMONIC * n * w / 2)) for w in t.width], dtype=np.int64)
     capacity = 2 * int(parts.max()) + max(basis.degree, 0) + 2 * max(n, 0) + 4
     closed = gate.side == "right"
-    results = over_rows(
-        pattern_rows,
-        len(z),
-        COST_OF_A_CROSSING * basis.size,
-        z,
-        tables,
-        (n, *harmonic_tables(basis)),
-        (_scaled_levels(levels, exponents), closed),
-        parts,
-        capacity,
-    )
-    return tuple(np.concatenate(columns) for columns in zip(*results, strict=True))
+    batch, room = len(z), 2 * basis.size + 8
+    per_row = np.zeros((batch, len(t.width)), np.int64), np.zeros(batch, np.int64), np.zeros(batch, np.int64)
+    while True:
+        crossings = tuple(np.empty((batch, room), kind) for kind in (np.int64, np.float64, np.int64, np.bool_))
+        over_rows(
+            pattern_batch,
+            batch,
+            COST_OF_A_CROSSING * basis.size,
+            z,
+            tables,
+            (n, *harmonic_tables(basis)),
+            (_scaled_levels(levels, exponents), closed),
+            parts,
+            capacity,
+            per_row,
+            crossings,
+        )
+        most = int(per_row[1].max(initial=0))
+        if most <= room:
+            break
+        room = most
+    kept = np.arange(room) < per_row[1][:, None]
+    return *per_row, *(c[kept] for c in crossings)
 
 
 def _wave_crossings(basis: Basis, gate: Gate, z: Floats, exponents: Integers, levels: Floats) -> Any:
@@ -271,7 +282,7 @@ def _wave_crossings(basis: Basis, gate: Gate, z: Floats, exponents: Integers, le
         scaled = (np.ldexp(levels, -e), *plain_gate[1:])
         out = [a[rows] for a in (position, number, direction, firsts, unresolved)]
         cost = COST_OF_A_CROSSING * basis.size
-        over_rows(crossing_table, len(rows), cost, z[rows], tables, grid, scaled, capacity, *out)
+        over_rows(crossing_table_batch, len(rows), cost, z[rows], tables, grid, scaled, capacity, *out)
         for whole, part in zip((position, number, direction, firsts, unresolved), out, strict=True):
             whole[rows] = part
     order = np.argsort(np.where(direction == 0, 2.0, position), axis=1, kind="stable")

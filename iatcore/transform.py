@@ -17,8 +17,8 @@ from .discrete import DiscreteIAT
 from .gates import Gate
 from .gram import gram
 from .kernels import fused
-from .kernels.local import local_rows
-from .kernels.quadrature import APPLY, MATRIX, moment_rows
+from .kernels.local import local_batch
+from .kernels.quadrature import APPLY, MATRIX, moment_batch
 from .pattern import ActivationPattern, activation_pattern, crossing_capacity
 from .plan import MomentPlan, local_plan, moment_plan, wave_frame, wave_grid, waves
 from .threads import over_rows
@@ -263,7 +263,7 @@ class IAT:
         frame = (plan.lefts, plan.widths, plan.rule)
         slopes = np.array(pattern.gate_slopes)
         over_rows(
-            moment_rows,
+            moment_batch,
             len(pattern),
             50 * len(plan.lefts) * len(plan.rule),
             pattern.arrays(),
@@ -348,7 +348,7 @@ class _LocalRunner:
             args, whole = (a.p, a.p, a.q, a.mass_qp), self.whole
         else:
             args, whole = (a.p, a.q, a.p, a.mass_pq), self.whole_transpose
-        return local_rows, (z, h, out, same, *args, a.rule, a.widths, whole, self.gate)
+        return local_batch, (z, h, out, same, *args, a.rule, a.widths, whole, self.gate)
 
 
 @dataclass
@@ -371,7 +371,7 @@ class _LocalWaveRunner:
         else:
             kind, factors, full, whole = fused.WAVE_TO_POLY, f.factors_test, f.full_test, self.whole_transpose
         frame = (f.lefts, f.widths, factors, full, f.rule)
-        return fused.local_wave_rows, (z, h, out, kind, f.side, frame, f.side, self.waves, whole, self.gate)
+        return fused.local_wave_batch, (z, h, out, kind, f.side, frame, f.side, self.waves, whole, self.gate)
 
 
 @dataclass
@@ -401,7 +401,7 @@ class _WaveRunner:
         frame = (f.low, f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.nodes, f.rule)
         if saved is None:
             saved, mode = self.nothing, fused.RECOMPUTE
-        return fused.crossing_rows, (
+        return fused.crossing_batch, (
             z, h, out, kind, same, self.p_waves, integrand, test, self.grid, frame, f.side, self.gate, saved, mode,
             self.capacity,
         )  # fmt: skip

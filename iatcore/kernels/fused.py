@@ -17,6 +17,7 @@ from .blocks import (
     scale_levels,
 )
 from .simd import LANES, address, entry, keep, load, lookup, real_at, scatter, splat, store
+from .team import share
 from .trig import find_crossings, trig_workspace
 from .wavelocal import local_pattern_moments, poly_tests_of_waves, wave_tests_of_poly, wave_tests_of_waves
 from .waves import load_waves, unload_waves
@@ -197,6 +198,12 @@ def crossing_rows(
 
 
 @njit(**OPTIONS)
+def crossing_batch(team, z, *args):
+    """:func:`crossing_rows` on a whole batch."""
+    share(team, crossing_rows, (z, *args), z.shape[0])
+
+
+@njit(**OPTIONS)
 def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, whole, gate, start, stop):
     """Rows ``start .. stop - 1`` for a piecewise polynomial state function (degree <= 2) and a trigonometric q.
 
@@ -265,6 +272,12 @@ def local_wave_rows(z, h, out, kind, pattern, frame, side, waves, whole, gate, s
 
 
 @njit(**OPTIONS)
+def local_wave_batch(team, z, *args):
+    """:func:`local_wave_rows` on a whole batch."""
+    share(team, local_wave_rows, (z, *args), z.shape[0])
+
+
+@njit(**OPTIONS)
 def crossing_table(z, pattern, grid, gate, capacity, position, number, direction, firsts, unresolved, start, stop):
     """Crossings of rows ``start .. stop - 1``, row by row: the pattern of a trigonometric state function.
 
@@ -301,3 +314,9 @@ def crossing_table(z, pattern, grid, gate, capacity, position, number, direction
         exponent[:] = 0
     keep(block_z)
     keep(waves)
+
+
+@njit(**OPTIONS)
+def crossing_table_batch(team, z, *args):
+    """:func:`crossing_table` on a whole batch."""
+    share(team, crossing_table, (z, *args), z.shape[0])

@@ -45,6 +45,7 @@ from .simd import (
     sqrt,
     store,
 )  # fmt: skip
+from .team import share
 
 
 @njit(**INLINE)
@@ -338,3 +339,9 @@ def local_rows(z, h, out, same, pattern, integrand, test, mass, rule, widths, wh
     keep(sums)
     keep(block_out)
     keep(levels)
+
+
+@njit(**OPTIONS)
+def local_batch(team, z, *args):
+    """:func:`local_rows` on a whole batch."""
+    share(team, local_rows, (z, *args), z.shape[0])

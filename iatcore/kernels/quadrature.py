@@ -14,6 +14,7 @@ from numba import njit
 
 from .blocks import OPTIONS
 from .roots import decode
+from .team import share
 
 APPLY, MATRIX = 0, 1
 
@@ -155,6 +156,12 @@ def moment_rows(pattern, slopes, cuts, frame, integrand, test, mode, h, out, sta
                 add_subpieces(
                     k, t, rest, 1.0, 0.0, slopes[state], cuts, frame, integrand, test, mode, row, out[r], scratch
                 )
+
+
+@njit(**OPTIONS)
+def moment_batch(team, pattern, *args):
+    """:func:`moment_rows` on a whole batch."""
+    share(team, moment_rows, (pattern, *args), pattern[0].shape[0])
 
 
 @njit(**OPTIONS)

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from .blocks import INLINE, OPTIONS
+from .team import share
 
 DERIVATIVE_BOUND = math.sqrt(3.0) / 216.0
 NARROW = 1e-10
@@ -320,7 +321,7 @@ def piece_crossings(coefficients, degree, waves, n, left, width, parts, level, o
 
 
 @njit(**OPTIONS)
-def pattern_rows(z, tables, waves_of, gate, parts, capacity, start, stop):
+def pattern_rows(z, tables, waves_of, gate, parts, capacity, per_row, crossings, start, stop):
     """Crossings of rows ``start .. stop - 1`` on every piece.
 
     Args:
@@ -331,29 +332,26 @@ def pattern_rows(z, tables, waves_of, gate, parts, capacity, start, stop):
         gate: ``(levels, closed)``; ``levels`` has shape (B, m).
         parts: (pieces,) parts to start from.
         capacity: crossings of one level on one piece.
-
-    Returns:
-        ``(initial, counts, unresolved, piece, offset, level, rising)``: slope index at the left end of each piece,
-        shape (rows, pieces); crossings per row; parts decided by end signs per row; then the crossings, flat.
+        per_row: ``(initial, counts, unresolved)``, written: slope index at the left end of each piece, shape
+            (B, pieces); crossings; parts decided by end signs.
+        crossings: ``(piece, offset, level, rising)`` of shape (B, room), written. A row with more than ``room``
+            crossings is counted right, and what does not fit is left out.
     """
     lefts, widths, ptr, index, table, degree = tables
     n, wave_row, factor, function = waves_of
     levels, closed = gate
-    pieces = lefts.shape[0]
-    rows = stop - start
-    initial, counts = np.zeros((rows, pieces), np.int64), np.zeros(rows, np.int64)
-    unresolved = np.zeros(rows, np.int64)
-    size = max(64, rows * 8)
-    piece, offset = np.empty(size, np.int64), np.empty(size)
-    number, rising = np.empty(size, np.int64), np.empty(size, np.bool_)
-    used = 0
+    initial, counts, unresolved = per_row
+    all_pieces, all_offsets, all_levels, all_rising = crossings
+    pieces, room = lefts.shape[0], all_pieces.shape[1]
     coefficients = np.zeros(max(degree + 1, 1))
     waves = np.zeros((2 * max(n, 0) + 2, 1))
     offsets, ups = np.empty(capacity), np.empty(capacity, np.bool_)
     roots, root_ups = np.empty(capacity), np.empty(capacity, np.bool_)
     stack = np.empty((128, 6))
-    for r in range(rows):
-        row = z[start + r]
+    for r in range(start, stop):
+        row, used = z[r], 0
+        piece, offset, number, rising = all_pieces[r], all_offsets[r], all_levels[r], all_rising[r]
+        unresolved[r] = 0
         waves[:] = 0.0
         for i in range(wave_row.shape[0]):
             waves[wave_row[i], 0] += factor[i] * row[function[i]]
@@ -384,7 +382,7 @@ def pattern_rows(z, tables, waves_of, gate, parts, capacity, start, stop):
             first = used
             below = 0
             for j in range(levels.shape[1]):
-                level = levels[start + r, j]
+                level = levels[r, j]
                 if f0 > level or (constant and closed and f0 == level):
                     below = j + 1
                 if constant:
@@ -394,17 +392,19 @@ def pattern_rows(z, tables, waves_of, gate, parts, capacity, start, stop):
                     stack, roots, root_ups,
                 )  # fmt: skip
                 unresolved[r] += open_parts
-                while used + found > size:
-                    piece, offset = np.concatenate((piece, piece)), np.concatenate((offset, offset))
-                    number, rising = np.concatenate((number, number)), np.concatenate((rising, rising))
-                    size *= 2
                 for m in range(found):
-                    piece[used], offset[used], number[used], rising[used] = k, offsets[m], j, ups[m]
+                    if used < room:
+                        piece[used], offset[used], number[used], rising[used] = k, offsets[m], j, ups[m]
                     used += 1
             initial[r, k] = below
-            counts[r] += used - first
-            sort_crossings(offset, number, rising, first, used)
-    return initial, counts, unresolved, piece[:used], offset[:used], number[:used], rising[:used]
+            sort_crossings(offset, number, rising, first, min(used, room))
+        counts[r] = used
+
+
+@njit(**OPTIONS)
+def pattern_batch(team, z, *args):
+    """:func:`pattern_rows` on a whole batch."""
+    share(team, pattern_rows, (z, *args), z.shape[0])
 
 
 @njit(**OPTIONS)

@@ -8,7 +8,6 @@ import pickle
 import numpy as np
 import pytest
 
-import iatcore
 from iatcore import IAT, basis, gates
 from tests.cases import PAIRS
 
@@ -148,23 +147,6 @@ def test_lipschitz_bound_holds_and_is_attained_for_linear_gates():
     assert linear.lipschitz() == pytest.approx(np.linalg.norm(s, 2), rel=1e-12)
     with pytest.raises(ValueError, match="jumps"):
         make(gate=gates.tmaf([1.0], [0.0, 1.0])).lipschitz()
-
-
-def test_threads_do_not_change_results():
-    before = iatcore.get_num_threads()
-    z = rows(5000, 4)
-    try:
-        results = []
-        for count in (1, 2, 3):
-            iatcore.set_num_threads(count)
-            results.append([make(*pair)(z) for pair in (("pwq", "pwq"), ("fourier", "pwq"))])
-    finally:
-        iatcore.set_num_threads(before)
-    for other in results[1:]:
-        for a, b in zip(results[0], other, strict=True):
-            np.testing.assert_array_equal(a, b)
-    with pytest.raises(ValueError, match="count must be an integer >= 1, got 0"):
-        iatcore.set_num_threads(0)
 
 
 def test_copies():

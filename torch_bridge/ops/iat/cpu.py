@@ -10,6 +10,10 @@ from torch import Tensor
 
 import iatcore
 
+from ..team import join_torch_team
+
+join_torch_team()
+
 
 def iat(z: Tensor, core: iatcore.IAT) -> Tensor:
     """``u`` for z (..., d_in), float32 or float64 on the CPU; differentiable once."""
