@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +16,7 @@ from .discrete import DiscreteIAT
 from .gates import Gate
 from .gram import gram
 from .kernels import fused
-from .kernels.local import local_batch
+from .kernels.local import local_batch, local_tables
 from .kernels.quadrature import APPLY, MATRIX, moment_batch
 from .pattern import ActivationPattern, activation_pattern, crossing_capacity
 from .plan import MomentPlan, local_plan, moment_plan, wave_frame, wave_grid, waves
@@ -320,88 +319,74 @@ class IATReLU(IAT):
         super().__init__(p, q, gates.relu())
 
 
-def _crossing_store(blocks: int, slots: int) -> Any:
-    """Room for the crossings of a batch: positions, directions, signs at -1, crossings used."""
-    return (
-        np.empty((blocks, slots, 8)),
-        np.empty((blocks, slots, 8)),
-        np.empty((blocks, 8)),
-        np.empty(blocks, np.int64),
-    )
+class _Crossings(NamedTuple):
+    """Room for the crossings of a batch: addresses of positions, directions, signs at -1, crossings used."""
+
+    addresses: tuple[int, int, int, int]
+    arrays: tuple[NDArray[Any], ...]
 
 
-@dataclass
+def _crossing_store(blocks: int, slots: int) -> _Crossings:
+    positions = np.empty((2, blocks, slots, 8))
+    firsts, used = np.empty((blocks, 8)), np.empty(blocks, np.int64)
+    arrays = (positions[0], positions[1], firsts, used)
+    return _Crossings(tuple(a.ctypes.data for a in arrays), arrays)  # type: ignore[arg-type]
+
+
 class _LocalRunner:
-    p: Basis
-    q: Basis
-    gate: Any
-
-    def __post_init__(self) -> None:
-        self.plan = local_plan(self.p, self.q)
-        self.whole = gram(self.p, self.q)
-        self.whole_transpose = np.ascontiguousarray(self.whole.T)
-        self.cost = 5.0 * len(self.plan.widths)
+    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
+        a, whole = local_plan(p, q), gram(p, q)
+        constants = (a.rule, a.widths)
+        self.tables = {
+            "forward": local_tables(a.p, a.p, a.q, a.mass_qp, *constants, whole, gate),
+            "backward": local_tables(a.p, a.q, a.p, a.mass_pq, *constants, whole.T, gate),
+        }
+        self.cost = 5.0 * len(a.widths)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
-        a = self.plan
-        if direction == "forward":
-            args, whole = (a.p, a.p, a.q, a.mass_qp), self.whole
-        else:
-            args, whole = (a.p, a.q, a.p, a.mass_pq), self.whole_transpose
-        return local_batch, (z, h, out, same, *args, a.rule, a.widths, whole, self.gate)
+        return local_batch, (z, h, out, same, self.tables[direction].numbers)
 
 
-@dataclass
 class _LocalWaveRunner:
-    p: Basis
-    q: Basis
-    gate: Any
-
-    def __post_init__(self) -> None:
-        self.waves = waves(self.q)
-        self.frame = wave_frame(self.p, self.waves.n, by_parts=False, constant=True)
-        self.whole = gram(self.p, self.q)
-        self.whole_transpose = np.ascontiguousarray(self.whole.T)
-        self.cost = 5.0 * len(self.frame.lefts) * (1 + self.waves.n)
+    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
+        w = waves(q)
+        f, whole = wave_frame(p, w.n, by_parts=False, constant=True), gram(p, q)
+        ends = (f.lefts, f.widths)
+        self.tables = {
+            "forward": fused.local_wave_tables(f.side, (*ends, f.factors, f.full, f.rule), w, whole, gate),
+            "backward": fused.local_wave_tables(f.side, (*ends, f.factors_test, f.full_test, f.rule), w, whole.T, gate),
+        }
+        self.cost = 5.0 * len(f.lefts) * (1 + w.n)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
-        f = self.frame
-        if direction == "forward":
-            kind, factors, full, whole = fused.POLY_TO_WAVE, f.factors, f.full, self.whole
-        else:
-            kind, factors, full, whole = fused.WAVE_TO_POLY, f.factors_test, f.full_test, self.whole_transpose
-        frame = (f.lefts, f.widths, factors, full, f.rule)
-        return fused.local_wave_batch, (z, h, out, kind, f.side, frame, f.side, self.waves, whole, self.gate)
+        kind = fused.POLY_TO_WAVE if direction == "forward" else fused.WAVE_TO_POLY
+        return fused.local_wave_batch, (z, h, out, kind, self.tables[direction].numbers)
 
 
-@dataclass
 class _WaveRunner:
-    p: Basis
-    q: Basis
-    gate: Any
-
-    def __post_init__(self) -> None:
-        self.p_waves = waves(self.p)
-        self.grid = wave_grid(self.p_waves.n)
-        self.both = is_wave(self.q)
-        self.q_waves = waves(self.q) if self.both else self.p_waves
+    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
+        w = waves(p)
+        self.both = is_wave(q)
+        w_q = waves(q) if self.both else w
         # with two trigonometric sides no frame is used; any valid tables do
-        side = basis("rect", 1) if self.both else self.q
-        constant = any(h.frequency == 0 for h in self.p.harmonics)
-        self.frame = wave_frame(side, self.p_waves.n, by_parts=True, constant=constant)
-        self.capacity = crossing_capacity(self.p_waves.n, len(self.gate[0]))
+        constant = any(h.frequency == 0 for h in p.harmonics)
+        f = wave_frame(basis("rect", 1) if self.both else q, w.n, by_parts=True, constant=constant)
+        grid, capacity = wave_grid(w.n), crossing_capacity(w.n, len(gate[0]))
+
+        def tables(integrand: Any, test: Any, factors: Floats, full: Floats) -> Any:
+            frame = (f.low, f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.nodes, f.rule)
+            return fused.crossing_tables(w, integrand, test, f.side, grid, frame, gate, capacity)
+
+        self.tables = {
+            "forward": tables(w, w_q, f.factors_test, f.full_test),
+            "backward": tables(w_q, w, f.factors, f.full),
+        }
         self.nothing = _crossing_store(0, 0)
-        self.cost = 20.0 * self.p_waves.n * (4 + self.p_waves.n)
+        self.cost = 20.0 * w.n * (4 + w.n)
 
     def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
-        f, forward = self.frame, direction == "forward"
-        integrand, test = (self.p_waves, self.q_waves) if forward else (self.q_waves, self.p_waves)
+        forward = direction == "forward"
         kind = fused.WAVE_TO_WAVE if self.both else fused.WAVE_TO_POLY if forward else fused.POLY_TO_WAVE
-        factors, full = (f.factors_test, f.full_test) if forward else (f.factors, f.full)
-        frame = (f.low, f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.nodes, f.rule)
         if saved is None:
             saved, mode = self.nothing, fused.RECOMPUTE
-        return fused.crossing_batch, (
-            z, h, out, kind, same, self.p_waves, integrand, test, self.grid, frame, f.side, self.gate, saved, mode,
-            self.capacity,
-        )  # fmt: skip
+        return fused.crossing_batch, (z, h, out, kind, same, self.tables[direction].numbers, saved.addresses, mode)

@@ -15,14 +15,19 @@ from .simd import (
     LANES,
     absolute,
     column,
+    entry,
     int_at,
     is_all,
     load,
+    load_tile,
     maximum,
     real_at,
+    scatter,
     select,
     splat,
     store,
+    store_lane,
+    store_tile,
 )  # fmt: skip
 
 EXTREME = 2.0**400
@@ -38,29 +43,50 @@ def rescale_block(exponent, block, size):
     for lane in range(LANES):
         largest, poison = 0.0, 0.0
         for j in range(size):
-            poison += block[j, lane] * 0.0
-            largest = max(largest, abs(block[j, lane]))
+            value = real_at(block, j * LANES + lane)
+            poison += value * 0.0
+            largest = max(largest, abs(value))
         if poison != 0.0 or math.isnan(poison):
             exponent[lane] = POISON
             for j in range(size):
-                block[j, lane] = 0.0
+                store_lane(block, j * LANES + lane, 0.0)
         elif largest != 0.0:
             exponent[lane] = max(math.frexp(largest)[1], -1000)
             for j in range(size):
-                block[j, lane] = math.ldexp(block[j, lane], -exponent[lane])
+                at = j * LANES + lane
+                store_lane(block, at, math.ldexp(real_at(block, at), -exponent[lane]))
 
 
 @njit(**INLINE)
 def load_columns(start, stride, count, block, size):
     """Columns of a batch as rows of a block; True if every lane is finite and of ordinary magnitude."""
     largest, poison = splat(0.0), splat(0.0)
+    if count == LANES and size >= LANES:
+        for tile in range((size + LANES - 1) // LANES):
+            # the last tile overlaps the one before
+            j = min(tile * LANES, size - LANES)
+            load_tile(start + j, stride, block, j)
+    else:
+        for j in range(size):
+            store(block, j, column(start + j, stride, count))
     for j in range(size):
-        x = column(start + j, stride, count)
-        store(block, j, x)
+        x = load(block, j)
         largest = maximum(largest, absolute(x))
         poison = poison + x * 0.0
     ordinary = ((largest >= 1.0 / EXTREME) & (largest <= EXTREME)) | (largest == 0.0)
     return is_all((poison == 0.0) & ordinary)
+
+
+@njit(**INLINE)
+def store_columns(start, stride, count, block, size):
+    """Rows of a block as columns of a batch."""
+    if count == LANES and size >= LANES:
+        for tile in range((size + LANES - 1) // LANES):
+            j = min(tile * LANES, size - LANES)
+            store_tile(start + j, stride, block, j)
+    else:
+        for j in range(size):
+            scatter(start + j, stride, count, load(block, j))
 
 
 @njit(**OPTIONS)
@@ -73,16 +99,37 @@ def restore_rows(block, first, stop, batch, exponent, poison):
             if exponent[lane] == POISON or poison[lane] == POISON:
                 batch[row, j] = np.nan
             else:
-                batch[row, j] = math.ldexp(block[j, lane], exponent[lane])
+                batch[row, j] = math.ldexp(real_at(block, j * LANES + lane), exponent[lane])
 
 
 @njit(**OPTIONS)
-def scale_levels(levels, exponent, out):
+def scale_levels(levels, count, exponent, out):
     """``out[j, lane] = levels[j] * 2**-exponent[lane]``: gate levels follow the scale of the rows."""
-    for j in range(levels.shape[0]):
+    for j in range(count):
+        level = real_at(levels, j)
         for lane in range(LANES):
             e = exponent[lane]
-            out[j, lane] = levels[j] if e == POISON else math.ldexp(levels[j], -e)
+            store_lane(out, j * LANES + lane, level if e == POISON else math.ldexp(level, -e))
+
+
+@njit(**OPTIONS)
+def load_rows(batch, first, lanes, block, exponent):
+    """Load eight rows; False if some had to be rescaled or hold nan (then ``exponent`` says which)."""
+    size = batch.shape[1]
+    ordinary = load_columns(entry(batch, first * size), size, lanes, block, size)
+    if not ordinary:
+        rescale_block(exponent, block, size)
+    return ordinary
+
+
+@njit(**OPTIONS)
+def store_rows(block, first, lanes, out, ordinary, exponent, poison):
+    """Write eight rows of results."""
+    size = out.shape[1]
+    if ordinary:
+        store_columns(entry(out, first * size), size, lanes, block, size)
+    else:
+        restore_rows(block, first, first + lanes, out, exponent, poison)
 
 
 @njit(**INLINE)

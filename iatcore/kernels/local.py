@@ -16,21 +16,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .blocks import (
-    INLINE,
-    OPTIONS,
-    constant_slope,
-    gather_product,
-    load_columns,
-    rescale_block,
-    restore_rows,
-    scale_levels,
-)  # fmt: skip
+from .blocks import INLINE, OPTIONS, constant_slope, gather_product, load_rows, scale_levels, store_rows
 from .simd import (
     LANES,
+    ROW,
     absolute,
     address,
-    entry,
     fma,
     int_at,
     is_any,
@@ -39,12 +30,12 @@ from .simd import (
     maximum,
     minimum,
     real_at,
-    scatter,
     select,
     splat,
     sqrt,
     store,
 )  # fmt: skip
+from .tables import GATE, SIDE, gate_at, gate_entries, pack, side_at, side_entries
 from .team import share
 
 
@@ -271,74 +262,74 @@ def integrate_pieces(
     return first_slope, varied
 
 
-@njit(**OPTIONS)
-def local_rows(z, h, out, same, pattern, integrand, test, mass, rule, widths, whole, gate, start, stop):
-    """Rows ``start .. stop - 1`` of the local transform.
+def local_tables(pattern, integrand, test, mass, rule, widths, whole, gate):
+    """The tables of :func:`local_rows`.
 
     Args:
-        z: (B, d_pattern) coefficients of the state function.
-        h: (B, d_h) coefficients of the integrand; ignored if ``same``.
-        out: (B, d_test), written.
-        pattern, integrand, test: side tables ``(ids, degree, ptr, index, value, ptr_t, index_t, value_t)``: the
-            functionals that give Bernstein coefficients, as CSR, and their transpose.
+        pattern, integrand, test: sides of :mod:`iatcore.plan`.
         mass: exact ``integral_0^1 B_i B_j``, (degree_test + 1, degree_h + 1).
         rule: (n, 3) Gauss-Legendre nodes t, 1 - t and weights on [0, 1].
         widths: (pieces,) factor of each piece.
         whole: (d_test, d_h) ``integral test integrand`` over [-1, 1], used where the slope is constant.
         gate: ``(levels, jumps, base, closed)``.
     """
-    ids_f, degree_f, ptr_f, index_f, value_f, _, _, _ = pattern
-    ids_h, degree_h, ptr_h, index_h, value_h, _, _, _ = integrand
-    ids_t, degree_t, ptr_t, _, _, out_ptr, out_index, out_value = test
-    gate_levels, jumps, base, closed = gate
+    sides = [entry for side in (pattern, integrand, test) for entry in side_entries(side)]
+    return pack(*sides, *gate_entries(*gate), mass, rule, len(rule), widths, len(widths), whole)
+
+
+@njit(**OPTIONS)
+def local_rows(z, h, out, same, tables, start, stop):
+    """Rows ``start .. stop - 1`` of the local transform.
+
+    Args:
+        z: (B, d_pattern) coefficients of the state function.
+        h: (B, d_h) coefficients of the integrand; ignored if ``same``.
+        out: (B, d_test), written.
+        tables: numbers of :func:`local_tables`.
+    """
+    at = address(tables)
+    ids_f, degree_f, count_f, ptr_f, index_f, value_f, _, _, _ = side_at(at, 0)
+    ids_h, degree_h, count_h, ptr_h, index_h, value_h, _, _, _ = side_at(at, SIDE)
+    ids_t, degree_t, count_t, _, _, _, out_ptr, out_index, out_value = side_at(at, 2 * SIDE)
+    gate_levels, jumps, m, base, closed = gate_at(at, 3 * SIDE)
+    mass, rule, points = int_at(at, 3 * SIDE + GATE), int_at(at, 3 * SIDE + GATE + 1), int_at(at, 3 * SIDE + GATE + 2)
+    widths, pieces, whole = (
+        int_at(at, 3 * SIDE + GATE + 3), int_at(at, 3 * SIDE + GATE + 4), int_at(at, 3 * SIDE + GATE + 5),
+    )  # fmt: skip
     size_f, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
-    count_f, count_h, count_t = ptr_f.shape[0] - 1, ptr_h.shape[0] - 1, ptr_t.shape[0] - 1
-    block_z, states = np.empty((size_f, LANES)), np.empty((count_f, LANES))
-    block_h, integrands = np.empty((size_h, LANES)), np.empty((count_h, LANES))
-    sums, block_out = np.empty((count_t, LANES)), np.empty((size_t, LANES))
-    levels = np.empty((jumps.shape[0], LANES))
+    scratch = np.empty((size_f + count_f + size_h + count_h + count_t + size_t + m, LANES))
+    at_z = address(scratch)
+    at_state = at_z + size_f * ROW
+    at_h, at_integrands = at_state + count_f * ROW, at_state + (count_f + size_h) * ROW
+    at_sums = at_integrands + count_h * ROW
+    at_out, at_levels = at_sums + count_t * ROW, at_sums + (count_t + size_t) * ROW
+    if same:
+        at_h, at_integrands = at_z, at_state
     exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    at_z, at_state, at_sums, at_out = address(block_z), address(states), address(sums), address(block_out)
-    at_h = at_z if same else address(block_h)
-    at_integrands = at_state if same else address(integrands)
-    scale_levels(gate_levels, exponent, levels)
+    scale_levels(gate_levels, m, exponent, at_levels)
     for first in range(start, stop, LANES):
         lanes = min(LANES, stop - first)
-        ordinary = load_columns(entry(z, first * size_f), size_f, lanes, at_z, size_f)
+        ordinary = load_rows(z, first, lanes, at_z, exponent)
         if not ordinary:
-            rescale_block(exponent, block_z, size_f)
-            scale_levels(gate_levels, exponent, levels)
-        gather_product(count_f, address(ptr_f), address(index_f), address(value_f), at_z, at_state)
+            scale_levels(gate_levels, m, exponent, at_levels)
+        gather_product(count_f, ptr_f, index_f, value_f, at_z, at_state)
         if not same:
-            ordinary_h = load_columns(entry(h, first * size_h), size_h, lanes, at_h, size_h)
-            if not ordinary_h:
-                rescale_block(exponent_h, block_h, size_h)
-            ordinary = ordinary and ordinary_h
-            gather_product(count_h, address(ptr_h), address(index_h), address(value_h), at_h, at_integrands)
+            ordinary = load_rows(h, first, lanes, at_h, exponent_h) and ordinary
+            gather_product(count_h, ptr_h, index_h, value_h, at_h, at_integrands)
         for i in range(count_t):
             store(at_sums, i, splat(0.0))
         slope, varied = integrate_pieces(
-            widths.shape[0], at_state, address(ids_f), degree_f, at_integrands, address(ids_h), degree_h,
-            at_sums, address(ids_t), degree_t, address(mass), address(rule), rule.shape[0], address(widths),
-            address(levels), jumps.shape[0], address(jumps), base, closed,
+            pieces, at_state, ids_f, degree_f, at_integrands, ids_h, degree_h, at_sums, ids_t, degree_t, mass, rule,
+            points, widths, at_levels, m, jumps, base, closed,
         )  # fmt: skip
-        gather_product(size_t, address(out_ptr), address(out_index), address(out_value), at_sums, at_out)
-        constant_slope(size_t, size_h, slope, varied, address(whole), at_h, at_out)
-        if ordinary:
-            for i in range(size_t):
-                scatter(entry(out, first * size_t + i), size_t, lanes, load(at_out, i))
-        else:
-            restore_rows(block_out, first, stop, out, exponent if same else exponent_h, exponent)
+        gather_product(size_t, out_ptr, out_index, out_value, at_sums, at_out)
+        constant_slope(size_t, size_h, slope, varied, whole, at_h, at_out)
+        store_rows(at_out, first, lanes, out, ordinary, exponent if same else exponent_h, exponent)
+        if not ordinary:
             exponent[:] = 0
             exponent_h[:] = 0
-            scale_levels(gate_levels, exponent, levels)
-    keep(block_z)
-    keep(block_h)
-    keep(states)
-    keep(integrands)
-    keep(sums)
-    keep(block_out)
-    keep(levels)
+            scale_levels(gate_levels, m, exponent, at_levels)
+    keep(scratch)
 
 
 @njit(**OPTIONS)

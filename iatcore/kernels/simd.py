@@ -23,6 +23,8 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 
 LANES = 8
+ROW = 8 * LANES
+"""Bytes of a vector."""
 DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 BITS = ir.VectorType(ir.IntType(1), LANES)
 INTEGERS = ir.VectorType(ir.IntType(64), LANES)
@@ -262,6 +264,17 @@ def store_lane(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def store_int(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
+    """Write one int64 to entry ``index`` of the array at address ``base``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[2], _pointer(builder, args[0], args[1], ir.IntType(64), 8), align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
 def column(typingctx: Any, base: Any, stride: Any, count: Any) -> Any:
     """Eight numbers ``stride`` entries apart from address ``base`` on; lanes from ``count`` on are 0.
 
@@ -322,6 +335,67 @@ def scatter(typingctx: Any, base: Any, stride: Any, count: Any, value: Any) -> A
         return context.get_dummy_value()
 
     return types.void(base, types.int64, types.int64, vector), codegen
+
+
+def _shuffle(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
+    number = ir.IntType(32)
+    places = ir.Constant(ir.VectorType(number, len(order)), [ir.Constant(number, i) for i in order])
+    return builder.shuffle_vector(a, b, places)
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Eight vectors as the columns of eight others: three rounds that exchange blocks of 4, 2 and 1."""
+    for size in (4, 2, 1):
+        low = [i + (0 if i % (2 * size) < size else LANES - size) for i in range(LANES)]
+        high = [i + size if i % (2 * size) < size else i + LANES for i in range(LANES)]
+        following = list(rows)
+        for i in range(LANES):
+            if i % (2 * size) < size:
+                a, b = rows[i], rows[i + size]
+                following[i], following[i + size] = _shuffle(builder, a, b, low), _shuffle(builder, a, b, high)
+        rows = following
+    return rows
+
+
+def _tile(is_load: bool) -> Any:
+    def move(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        start, stride, block, first = args
+        small = sig.args[0].is_float32
+        kind = ir.VectorType(ir.FloatType(), LANES) if small else DOUBLES
+        size = 4 if small else 8
+        step = builder.mul(stride, ir.Constant(ir.IntType(64), size))
+        batch = [
+            builder.inttoptr(builder.add(start, builder.mul(step, ir.Constant(ir.IntType(64), i))), kind.as_pointer())
+            for i in range(LANES)
+        ]
+        lanes = [
+            _pointer(builder, block, builder.add(first, ir.Constant(ir.IntType(64), i)), DOUBLES, ROW)
+            for i in range(LANES)
+        ]
+        source, target = (batch, lanes) if is_load else (lanes, batch)
+        values = [builder.load(pointer, align=size if is_load else 8) for pointer in source]
+        if is_load and small:
+            values = [builder.fpext(value, DOUBLES) for value in values]
+        values = _transposed(builder, values)
+        if small and not is_load:
+            values = [builder.fptrunc(value, kind) for value in values]
+        for value, pointer in zip(values, target, strict=True):
+            builder.store(value, pointer, align=8 if is_load else size)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def tile(typingctx: Any, start: Any, stride: Any, block: Any, first: Any) -> Any:
+        if not isinstance(start, Entry):
+            raise errors.TypingError(f"a tile starts at an entry, got {start}")
+        return types.void(start, types.int64, types.int64, types.int64), move
+
+    return tile
+
+
+load_tile = _tile(True)
+load_tile.__doc__ = "Eight columns of eight rows, ``stride`` entries apart from an entry on, as rows ``first ...`` of a block."
+store_tile = _tile(False)
+store_tile.__doc__ = "The reverse of :data:`load_tile`."
 
 
 def _gather(per_lane: bool) -> Any:

@@ -194,7 +194,7 @@ def find_crossings(waves, n, half, table, levels, closed, work, crossings, first
     Args:
         waves: (2 (n + 1), 8) coefficients.
         half: the grid has ``2 half`` cells.
-        table: sines and cosines of the grid.
+        table: address of the sines and cosines of the grid.
         levels: (m, 8) gate levels per lane; ``closed`` counts a function that equals a level as above it.
         work: ``(values, slopes, scratch, stack, cells, bounds, roots, rising, events)`` scratch arrays.
         crossings: ``(position, level number, direction)``, each (capacity, 8); direction is 1 where f rises
@@ -209,7 +209,7 @@ def find_crossings(waves, n, half, table, levels, closed, work, crossings, first
     at_waves, at_values, at_slopes, at_bounds = address(waves), address(values), address(slopes), address(bounds)
     at_counts, at_position, at_number = address(counts), address(crossings[0]), address(crossings[1])
     at_direction = address(crossings[2])
-    grid_values(at_waves, n, half, address(table), at_values, at_slopes, address(scratch))
+    grid_values(at_waves, n, half, table, at_values, at_slopes, address(scratch))
     value_bound, slope_bound, rounding = wave_bounds(at_waves, n, 1.0 / half)
     largest = splat(0.0)
     for k in range(1, n + 1):
