@@ -60,7 +60,6 @@ def rescale_block(exponent, block, size):
 @njit(**INLINE)
 def load_columns(start, stride, count, block, size):
     """Columns of a batch as rows of a block; True if every lane is finite and of ordinary magnitude."""
-    largest, poison = splat(0.0), splat(0.0)
     if count == LANES and size >= LANES:
         for tile in range((size + LANES - 1) // LANES):
             # the last tile overlaps the one before
@@ -69,12 +68,13 @@ def load_columns(start, stride, count, block, size):
     else:
         for j in range(size):
             store(block, j, column(start + j, stride, count))
+    largest, total = splat(0.0), splat(0.0)
     for j in range(size):
-        x = load(block, j)
-        largest = maximum(largest, absolute(x))
-        poison = poison + x * 0.0
-    ordinary = ((largest >= 1.0 / EXTREME) & (largest <= EXTREME)) | (largest == 0.0)
-    return is_all((poison == 0.0) & ordinary)
+        x = absolute(load(block, j))
+        largest = maximum(x, largest)
+        # finite if all are, unless the numbers are extreme anyway
+        total = total + x
+    return is_all((total <= EXTREME) & ((largest >= 1.0 / EXTREME) | (largest == 0.0)))
 
 
 @njit(**INLINE)

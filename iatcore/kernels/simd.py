@@ -145,6 +145,23 @@ def select(typingctx: Any, m: Any, a: Any, b: Any) -> Any:
     return vector(m, a, b), codegen
 
 
+def _extreme(relation: str, text: str) -> Any:
+    @intrinsic
+    def extreme(typingctx: Any, a: Any, b: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            x, y = (_promote(context, builder, v, k) for v, k in zip(args, sig.args, strict=True))
+            return builder.select(builder.fcmp_ordered(relation, x, y), x, y)
+
+        return vector(a, b), codegen
+
+    extreme.__doc__ = text
+    return extreme
+
+
+minimum = _extreme("<", "The smaller of a and b; b where one is nan. One instruction, unlike that which looks for nan.")
+maximum = _extreme(">", "The larger of a and b; b where one is nan.")
+
+
 def _math(name: str, count: int) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         values = [_promote(context, builder, v, k) for v, k in zip(args, sig.args, strict=True)]
@@ -178,8 +195,6 @@ sqrt = _math("sqrt", 1)
 absolute = _math("fabs", 1)
 floor = _math("floor", 1)
 nearest = _math("rint", 1)
-minimum = _math("minnum", 2)
-maximum = _math("maxnum", 2)
 fma = _math("fma", 3)
 
 
