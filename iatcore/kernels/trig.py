@@ -3,7 +3,8 @@
 On a fixed grid f and f' come from a constant matrix (even and odd part on half the grid). In each cell the cubic
 Hermite interpolant in Bernstein form is within ``L4 w^4/384`` of f, and its derivative within ``sqrt(3)/216 L4 w^3``
 of f'. So a cell holds *no* crossing if all coefficients lie beyond the bound on one side, and *at most one* if the
-derivative has one sign. What this does not decide is bisected; a part narrower than ``NARROW`` or flat to rounding is
+derivative has one sign. Where the derivative changes its sign once, the value at the extremum decides between none
+and two. What this does not decide is bisected; a part narrower than ``NARROW`` or flat to rounding is
 decided by the signs at its ends and counted as unresolved. A value counts as above a level only if it is greater, at
 shared grid points for both neighbours, so the number of crossings always fits the signs.
 """
@@ -19,6 +20,7 @@ from .blocks import INLINE, OPTIONS
 from .roots import DERIVATIVE_BOUND, EPS, subdivide
 from .simd import (
     LANES,
+    ROW,
     absolute,
     address,
     bits,
@@ -37,7 +39,7 @@ from .simd import (
     store,
     store_lane,
 )  # fmt: skip
-from .waves import sine_cosine, wave_jet
+from .waves import sine_cosine, wave_jet, wave_slope
 
 STEPS = 60
 CONVERGED = 2e-16
@@ -86,28 +88,56 @@ def wave_bounds(waves, n, width):
 
 
 @njit(**INLINE)
-def hermite_start(b0, g0, b3, g3):
-    """About where a cubic with Bernstein coefficients ``b0, b0 + g0, b3 - g3, b3`` vanishes in [0, 1]."""
-    t = b0 / (b0 - b3)
-    b1, b2 = b0 + g0, b3 - g3
+def cubic(b0, g0, b3, g3, t):
+    """A cubic with Bernstein coefficients ``b0, b0 + g0, b3 - g3, b3``."""
+    y = 1.0 - t
+    return ((b0 * y + (b0 + g0) * t * 3.0) * y + (b3 - g3) * t * t * 3.0) * y + b3 * t * t * t
+
+
+@njit(**INLINE)
+def hermite_start(b0, g0, b3, g3, low, high, f_low, f_high):
+    """About where the :func:`cubic` vanishes in [low, high], at whose ends it is ``f_low, f_high``."""
+    t = low + (high - low) * (f_low / (f_low - f_high))
+    middle = b3 - g3 - b0 - g0
     for _ in range(2):
         y = 1.0 - t
-        f = ((b0 * y + b1 * t * 3.0) * y + b2 * t * t * 3.0) * y + b3 * t * t * t
-        slope = ((b1 - b0) * y * y + (b2 - b1) * (2.0 * t) * y + (b3 - b2) * t * t) * 3.0
+        f = cubic(b0, g0, b3, g3, t)
+        slope = (g0 * y * y + middle * (2.0 * t) * y + g3 * t * t) * 3.0
         following = t - f / slope
-        t = minimum(maximum(select((following >= 0.0) | (following < 0.0), following, t), 0.0), 1.0)
+        t = minimum(maximum(select((following >= 0.0) | (following < 0.0), following, t), low), high)
     return t
 
 
 @njit(**INLINE)
-def polish_lanes(waves, n, level, left, right, start, rising):
-    """Halley steps on eight brackets at once, each clamped to its bracket.
+def polish_lanes(waves, n, level, left, right, start, rising, live):
+    """The crossings in eight brackets: a Halley step and a Newton step, and where those are not enough, more.
 
     A Newton step d leaves an error of about ``abs(f'')/(2 abs(f')) d^2``, a Halley step less; when that is below
-    rounding in every lane, the step just made was the last one needed.
+    rounding, the step just made was the last one needed. Every step is clamped to the bracket. Idle lanes get what
+    they are given.
     """
+    x = start
+    sine, cosine = sine_cosine(x)
+    f, slope, curvature = wave_jet(waves, n, sine, cosine)
+    f = f - level
+    following = x - f * slope / (slope * slope - f * curvature * 0.5)
+    inside = (following >= left) & (following <= right)
+    x = select(inside, following, x)
+    sine, cosine = sine_cosine(x)
+    f, slope = wave_slope(waves, n, sine, cosine)
+    step = (f - level) / slope
+    following = x - step
+    settled = absolute(curvature) * step * step <= absolute(slope) * CONVERGED
+    settled = (settled & inside & (following >= left) & (following <= right)) | ~live
+    if is_all(settled):
+        return following
+    return polish_slowly(waves, n, level, left, right, select(settled, following, start), rising, settled)
+
+
+@njit(**INLINE)
+def polish_slowly(waves, n, level, left, right, start, rising, done):
+    """Halley steps that fall back on bisection, in the lanes that are not done."""
     x, first, last = start, left, right
-    done = splat(1.0) < 0.0
     for _ in range(STEPS):
         sine, cosine = sine_cosine(x)
         f, slope, curvature = wave_jet(waves, n, sine, cosine)
@@ -130,15 +160,64 @@ def polish_lanes(waves, n, level, left, right, start, rising):
 
 
 @njit(**INLINE)
-def isolate_level(half, values, slopes, level, value_bound, slope_bound, constant, cells, count, last, events):
-    """Cells with exactly one crossing of a level, decided by bounds; their numbers are appended to each lane's list.
+def falling_root(c0, c1, c2):
+    """The zero in [0, 1] of a quadratic in Bernstein form with ``c0 > 0 > c2``."""
+    radius = sqrt(maximum(c1 * c1 - c0 * c2, 0.0))
+    w = select(c1 >= 0.0, -c1 - radius, radius - c1)
+    return select(w > 0.0, c0 / (c0 + w), w / (w + c2))
 
-    Cells that are not decided are listed in ``events`` as ``8 cell + lane``.
+
+@njit(**INLINE)
+def decide_extremum(b0, g0, middle, b3, g3, value_bound, slope_bound):
+    """Cells in which the derivative changes its sign once, as its interpolant says beyond the bound at both ends.
+
+    Between the points ``low`` and ``high`` where the derivative of the interpolant is twice its bound, f lies within
+    the bound of values that the interpolant takes at least at these points and at most at its extremum; outside, f is
+    monotone.
 
     Returns:
-        entries of each lane's list, and the number of events.
+        lanes that are decided; lanes with a crossing before ``low``, and after ``high``; low, high, and the
+        interpolant there.
+    """
+    sign = select(g0 > 0.0, 1.0, -1.0)
+    c0, c1, c2 = g0 * sign, middle * sign, g3 * sign
+    margin = slope_bound * 2.0
+    turns = (c0 > margin) & (c2 < -margin)
+    c0, c1, c2 = select(turns, c0, 1.0), select(turns, c1, 0.0), select(turns, c2, -1.0)
+    margin = select(turns, margin, 0.0)
+    low, high = falling_root(c0 - margin, c1 - margin, c2 - margin), falling_root(c0 + margin, c1 + margin, c2 + margin)
+    f_low, f_high = cubic(b0, g0, b3, g3, low), cubic(b0, g0, b3, g3, high)
+    top = cubic(b0, g0, b3, g3, falling_root(c0, c1, c2))
+    beyond = turns & (minimum(f_low * sign, f_high * sign) > value_bound)
+    short = turns & (top * sign < -value_bound)
+    above = sign > 0.0
+    return beyond | short, beyond & ((b0 > 0.0) ^ above), beyond & ((b3 > 0.0) ^ above), low, high, f_low, f_high
+
+
+@njit(**INLINE)
+def append_part(lists, count, last, lanes, cell, low, high, f_low, f_high):
+    """Append a bracket inside a cell to the lists of some lanes; others write where the next entry will go."""
+    cells, lows, highs, starts, ends = lists
+    scatter_rows(cells, count, cell)
+    scatter_rows(lows, count, low)
+    scatter_rows(highs, count, high)
+    scatter_rows(starts, count, f_low)
+    scatter_rows(ends, count, f_high)
+    return minimum(count + select(lanes, 1.0, 0.0), last)
+
+
+@njit(**INLINE)
+def isolate_level(half, values, slopes, level, value_bound, slope_bound, constant, lists, whole, count, last, events):
+    """Brackets with exactly one crossing of a level, decided by bounds; appended to the lists of each lane.
+
+    Whole cells come first: ``whole`` holds only the numbers of cells. Then parts of cells, in ``lists``. Cells that
+    are not decided are listed in ``events`` as ``8 cell + lane``.
+
+    Returns:
+        entries of each lane's list of whole cells, and of parts of cells, and the number of events.
     """
     late = 0
+    parts = splat(0.0)
     b0, g0 = load(values, 0) - level, load(slopes, 0)
     for i in range(2 * half):
         b3, g3 = load(values, i + 1) - level, load(slopes, i + 1)
@@ -151,40 +230,79 @@ def isolate_level(half, values, slopes, level, value_bound, slope_bound, constan
             steps_low, steps_high = minimum(minimum(g0, middle), g3), maximum(maximum(g0, middle), g3)
             monotone = (steps_low > slope_bound) | (steps_high < -slope_bound)
             single = ((b0 > 0.0) ^ (b3 > 0.0)) & monotone & ~none
-            undecided = bits(~(monotone | none))
-            if undecided:
-                for lane in range(LANES):
-                    if (undecided >> lane) & 1:
-                        store_lane(events, late, float(LANES * i + lane))
-                        late += 1
+            open_lanes = ~(monotone | none)
+            if is_any(open_lanes):
+                decided, before, after, t_low, t_high, f_low, f_high = decide_extremum(
+                    b0, g0, middle, b3, g3, value_bound, slope_bound
+                )
+                before, after = before & open_lanes, after & open_lanes
+                if is_any(before):
+                    parts = append_part(lists, parts, last, before, float(i), 0.0, t_low, b0, f_low)
+                if is_any(after):
+                    parts = append_part(lists, parts, last, after, float(i), t_high, 1.0, f_high, b3)
+                undecided = bits(open_lanes & ~decided)
+                if undecided:
+                    for lane in range(LANES):
+                        if (undecided >> lane) & 1:
+                            store_lane(events, late, float(LANES * i + lane))
+                            late += 1
             if is_any(single):
                 # lanes that are not meant write to the end of their list, where the next entry will go
-                scatter_rows(cells, count, float(i))
+                scatter_rows(whole, count, float(i))
                 count = minimum(count + select(single, 1.0, 0.0), last)
         b0, g0 = b3, g3
-    return count, late
+    return count, parts, late
 
 
 @njit(**INLINE)
-def polish_level(waves, n, half, values, slopes, level, j, cells, begin, count, position, number, direction):
-    """Polish the brackets of one level, entries ``begin .. count - 1`` of each lane's list."""
+def polish_whole(waves, n, half, values, slopes, level, j, cells, begin, count, position, number, direction):
+    """Polish the crossings of whole cells, entries ``begin .. count - 1`` of each lane's list."""
     width = 1.0 / half
     for i in range(int(largest_lane(count - begin))):
-        row = minimum(begin + float(i), count)
+        row = begin + float(i)
         live = row < count
-        cell = select(live, gather(cells, row), 0.0)
+        row = minimum(row, count)
+        cell = select(live, load(cells, i) if j == 0 else gather(cells, row), 0.0)
         b0, b3 = gather(values, cell) - level, gather(values, cell + 1.0) - level
         g0, g3 = gather(slopes, cell), gather(slopes, cell + 1.0)
         b0, b3 = select(live, b0, -1.0), select(live, b3, 1.0)
         rising = b3 > 0.0
         left = (cell - float(half)) * width
-        start = left + hermite_start(b0, g0, b3, g3) * width
-        # idle lanes sit still in an empty bracket
-        right, start = select(live, left + width, left), select(live, start, left)
-        root = polish_lanes(waves, n, level, left, right, start, rising)
-        scatter_rows(position, row, root)
-        scatter_rows(number, row, float(j))
-        scatter_rows(direction, row, select(rising, 1.0, -1.0))
+        start = left + hermite_start(b0, g0, b3, g3, splat(0.0), splat(1.0), b0, b3) * width
+        root = polish_lanes(waves, n, level, left, left + width, start, rising, live)
+        direct = select(rising, 1.0, -1.0)
+        if j == 0:
+            # every list starts at 0; what idle lanes write here is cleared at the end
+            store(position, i, root)
+            store(number, i, splat(0.0))
+            store(direction, i, direct)
+        else:
+            scatter_rows(position, row, root)
+            scatter_rows(number, row, float(j))
+            scatter_rows(direction, row, direct)
+
+
+@njit(**INLINE)
+def polish_parts(waves, n, half, values, slopes, level, j, lists, parts, count, last, position, number, direction):
+    """Polish the crossings in parts of cells and append them; returns the new numbers of crossings."""
+    cells, lows, highs, starts, ends = lists
+    width = 1.0 / half
+    for i in range(int(largest_lane(parts))):
+        live = parts > float(i)
+        cell = select(live, load(cells, i), 0.0)
+        low, high = select(live, load(lows, i), 0.0), select(live, load(highs, i), 1.0)
+        f_low, f_high = select(live, load(starts, i), -1.0), select(live, load(ends, i), 1.0)
+        b0, b3 = gather(values, cell) - level, gather(values, cell + 1.0) - level
+        g0, g3 = gather(slopes, cell), gather(slopes, cell + 1.0)
+        rising = f_high > 0.0
+        left = (cell - float(half)) * width
+        start = left + hermite_start(b0, g0, b3, g3, low, high, f_low, f_high) * width
+        root = polish_lanes(waves, n, level, left + low * width, left + high * width, start, rising, live)
+        scatter_rows(position, count, root)
+        scatter_rows(number, count, float(j))
+        scatter_rows(direction, count, select(rising, 1.0, -1.0))
+        count = minimum(count + select(live, 1.0, 0.0), last)
+    return count
 
 
 @njit(**INLINE)
@@ -206,9 +324,12 @@ def find_crossings(waves, n, half, table, levels, closed, work, crossings, first
         the largest number of crossings of a lane.
     """
     values, slopes, scratch, stack, cells, bounds, roots, rising, events = work
+    capacity = crossings[0].shape[0]
     at_waves, at_values, at_slopes, at_bounds = address(waves), address(values), address(slopes), address(bounds)
     at_counts, at_position, at_number = address(counts), address(crossings[0]), address(crossings[1])
-    at_direction = address(crossings[2])
+    at_direction, at_whole = address(crossings[2]), address(cells)
+    lists = (at_whole + capacity * ROW, at_whole + 2 * capacity * ROW, at_whole + 3 * capacity * ROW,
+             at_whole + 4 * capacity * ROW, at_whole + 5 * capacity * ROW)  # fmt: skip
     grid_values(at_waves, n, half, table, at_values, at_slopes, address(scratch))
     value_bound, slope_bound, rounding = wave_bounds(at_waves, n, 1.0 / half)
     largest = splat(0.0)
@@ -219,7 +340,7 @@ def find_crossings(waves, n, half, table, levels, closed, work, crossings, first
     store(at_bounds, 1, slope_bound)
     store(at_bounds, 2, rounding)
     # the last row of each list takes what is not meant
-    last = splat(float(crossings[0].shape[0] - 1))
+    last = splat(float(capacity - 1))
     store(at_counts, 0, splat(0.0))
     store(at_counts, 1, splat(0.0))
     for j in range(levels.shape[0]):
@@ -228,14 +349,19 @@ def find_crossings(waves, n, half, table, levels, closed, work, crossings, first
         above = (f > level) | (constant & (f == level)) if closed else (f > level)
         store(address(first_level), j, select(above, 1.0, 0.0))
         begin = load(at_counts, 0)
-        count, late = isolate_level(
-            half, at_values, at_slopes, level, value_bound, slope_bound, constant, address(cells), begin, last,
+        count, parts, late = isolate_level(
+            half, at_values, at_slopes, level, value_bound, slope_bound, constant, lists, at_whole, begin, last,
             address(events),
         )  # fmt: skip
-        polish_level(
-            at_waves, n, half, at_values, at_slopes, level, j, address(cells), begin, count, at_position, at_number,
+        polish_whole(
+            at_waves, n, half, at_values, at_slopes, level, j, at_whole, begin, count, at_position, at_number,
             at_direction,
         )  # fmt: skip
+        if is_any(parts > 0.0):
+            count = polish_parts(
+                at_waves, n, half, at_values, at_slopes, level, j, lists, parts, count, last, at_position, at_number,
+                at_direction,
+            )  # fmt: skip
         store(at_counts, 0, count)
         if late:
             late_crossings(
@@ -280,6 +406,6 @@ def trig_workspace(n, half, capacity):
     """Scratch arrays of :func:`find_crossings`."""
     return (
         np.empty((2 * half + 1, LANES)), np.empty((2 * half + 1, LANES)), np.empty((2 * n + 2, LANES)),
-        np.empty((160, 6)), np.zeros((capacity, LANES)), np.empty((3, LANES)), np.empty(2 * n + 2),
+        np.empty((160, 6)), np.zeros((6 * capacity, LANES)), np.empty((3, LANES)), np.empty(2 * n + 2),
         np.empty(2 * n + 2, np.bool_), np.empty(2 * half * LANES),
     )  # fmt: skip

@@ -69,6 +69,18 @@ def wave_antiderivatives(waves, n, low, sine, cosine):
 
 
 @njit(**INLINE)
+def wave_slope(waves, n, sine, cosine):
+    """f and f' at a point (derivative with respect to s)."""
+    re, im, re1, im1 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+    for k in range(n, 0, -1):
+        a, b = load(waves, k), load(waves, n + 1 + k)
+        a1, b1 = a * float(k), b * float(k)
+        re, im = re * cosine - im * sine + b, re * sine + im * cosine - a
+        re1, im1 = re1 * cosine - im1 * sine + a1, re1 * sine + im1 * cosine + b1
+    return re * cosine - im * sine + load(waves, n + 1), (re1 * cosine - im1 * sine) * math.pi
+
+
+@njit(**INLINE)
 def wave_jet(waves, n, sine, cosine):
     """f, f' and f'' at a point (derivatives with respect to s)."""
     re, im, re1, im1, re2, im2 = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
