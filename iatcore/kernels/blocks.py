@@ -11,24 +11,8 @@ import math
 import numpy as np
 from numba import njit
 
-from .simd import (
-    LANES,
-    absolute,
-    column,
-    entry,
-    int_at,
-    is_all,
-    load,
-    load_tile,
-    maximum,
-    real_at,
-    scatter,
-    select,
-    splat,
-    store,
-    store_lane,
-    store_tile,
-)  # fmt: skip
+from .memory import column, entry, int_at, load, load_tile, real_at, scatter, store, store_lane, store_tile
+from .simd import LANES, absolute, is_all, maximum, select, splat
 
 EXTREME = 2.0**400
 """Rows are rescaled when their largest entry lies outside ``[1/EXTREME, EXTREME]``: squares then stay finite."""

@@ -15,10 +15,11 @@ from .blocks import (
     scale_levels,
     store_rows,
 )
-from .simd import LANES, ROW, address, int_at, keep, load, lookup, real_at, splat, store, store_int
+from .memory import ROW, address, int_at, keep, load, lookup, real_at, store, store_int
+from .simd import LANES, splat
 from .tables import GATE, SIDE, WAVES, gate_at, gate_entries, pack, side_at, side_entries, waves_at
 from .team import share
-from .trig import find_crossings, trig_workspace
+from .trig import find_crossings, trig_rows
 from .wavelocal import local_pattern_moments, poly_tests_of_waves, wave_tests_of_poly, wave_tests_of_waves
 from .waves import load_waves, unload_waves
 
@@ -95,7 +96,8 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
     wave_rows, test_rows = 2 * n + 2, functionals if kind == WAVE_TO_POLY else 2 * n_t + 2
     chi_rows = 2 * (n_h + n_t + 1) if kind == WAVE_TO_WAVE else 1
     total = size + size_h + size_t + 2 * n_h + 2 + functionals + test_rows + 3 * cells + cells + 3 * (cells + 1)
-    scratch = np.empty((total + chi_rows + capacity + 1, LANES))
+    total += wave_rows + 4 * capacity + m + max(m, 1) + 2 + trig_rows(n, half, capacity)
+    scratch = np.empty((total + chi_rows + 1, LANES))
     at_z = address(scratch)
     at_h = at_z + size * ROW
     at_out = at_h + size_h * ROW
@@ -108,13 +110,16 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
     at_chi = at_ends + 3 * (cells + 1) * ROW
     at_delta = at_chi + chi_rows * ROW
     at_scratch = at_delta + capacity * ROW
-    waves, work = np.empty((wave_rows, LANES)), trig_workspace(n, half, capacity)
-    crossings = (np.empty((capacity, LANES)), np.empty((capacity, LANES)), np.empty((capacity, LANES)))
-    levels, first_level = np.empty((m, LANES)), np.zeros((max(m, 1), LANES))
-    counts, exponent, exponent_h = np.zeros((2, LANES)), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    at_waves, at_first, at_levels = address(waves), address(first_level), address(levels)
+    at_waves = at_scratch + ROW
+    at_position = at_waves + wave_rows * ROW
+    at_number = at_position + capacity * ROW
+    at_direction = at_number + capacity * ROW
+    at_levels = at_direction + capacity * ROW
+    at_first = at_levels + m * ROW
+    at_counts = at_first + max(m, 1) * ROW
+    at_work = at_counts + 2 * ROW
     at_integrand = at_waves if same else at_waves_h
-    at_position, at_number, at_direction = address(crossings[0]), address(crossings[1]), address(crossings[2])
+    exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     positions, directions, firsts, saved_slots = saved
     scale_levels(gate_levels, m, exponent, at_levels)
     for first in range(start, stop, LANES):
@@ -131,7 +136,10 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
             copy_rows(directions + kept, at_direction, slots)
             copy_rows(firsts + block * ROW, at_first, 1)
         else:
-            slots = find_crossings(waves, n, half, table, levels, closed, work, crossings, first_level, counts)
+            slots = find_crossings(
+                at_waves, n, half, table, at_levels, m, closed, at_work, capacity,
+                (at_position, at_number, at_direction), at_first, at_counts,
+            )  # fmt: skip
             if mode == WRITE:
                 store_int(saved_slots, block, slots)
                 copy_rows(at_position, positions + kept, slots)
@@ -170,12 +178,6 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
             exponent_h[:] = 0
             scale_levels(gate_levels, m, exponent, at_levels)
     keep(scratch)
-    keep(waves)
-    keep(crossings[0])
-    keep(crossings[1])
-    keep(crossings[2])
-    keep(levels)
-    keep(first_level)
 
 
 @njit(**OPTIONS)
@@ -281,22 +283,25 @@ def crossing_table(z, pattern, grid, gate, capacity, position, number, direction
     gate_levels, jumps, _, closed = gate
     m = jumps.shape[0]
     block_z, waves = np.empty((z.shape[1], LANES)), np.empty((2 * n + 2, LANES))
-    work = trig_workspace(n, half, capacity)
-    crossings = (np.empty((capacity, LANES)), np.empty((capacity, LANES)), np.empty((capacity, LANES)))
+    work, crossings = np.empty((trig_rows(n, half, capacity), LANES)), np.empty((3, capacity, LANES))
     levels, first_level = np.empty((m, LANES)), np.zeros((m, LANES))
     counts, exponent = np.zeros((2, LANES)), np.zeros(LANES, np.int64)
+    at_crossings = (address(crossings), address(crossings) + capacity * ROW, address(crossings) + 2 * capacity * ROW)
     for first in range(start, stop, LANES):
         lanes = min(LANES, stop - first)
         load_rows(z, first, lanes, address(block_z), exponent)
         scale_levels(address(gate_levels), m, exponent, address(levels))
         load_waves(address(block_z), z.shape[1], address(row_z), address(factor_z), address(waves), n)
-        slots = find_crossings(waves, n, half, address(table), levels, closed, work, crossings, first_level, counts)
+        slots = find_crossings(
+            address(waves), n, half, address(table), address(levels), m, closed, address(work), capacity, at_crossings,
+            address(first_level), address(counts),
+        )  # fmt: skip
         for lane in range(lanes):
             row = first + lane
             unresolved[row] = -1 if exponent[lane] == POISON else int(counts[1, lane])
             for i in range(slots):
-                position[row, i], number[row, i] = crossings[0][i, lane], int(crossings[1][i, lane])
-                direction[row, i] = int(crossings[2][i, lane])
+                position[row, i], number[row, i] = crossings[0, i, lane], int(crossings[1, i, lane])
+                direction[row, i] = int(crossings[2, i, lane])
             for i in range(slots, capacity):
                 direction[row, i] = 0
             for j in range(m):
@@ -304,7 +309,11 @@ def crossing_table(z, pattern, grid, gate, capacity, position, number, direction
         exponent[:] = 0
     keep(block_z)
     keep(waves)
+    keep(work)
+    keep(crossings)
     keep(levels)
+    keep(first_level)
+    keep(counts)
     keep(table)
     keep(gate_levels)
     keep(row_z)

@@ -17,24 +17,8 @@ import numpy as np
 from numba import njit
 
 from .blocks import INLINE, OPTIONS, constant_slope, gather_product, load_rows, scale_levels, store_rows
-from .simd import (
-    LANES,
-    ROW,
-    absolute,
-    address,
-    fma,
-    int_at,
-    is_any,
-    keep,
-    load,
-    maximum,
-    minimum,
-    real_at,
-    select,
-    splat,
-    sqrt,
-    store,
-)  # fmt: skip
+from .memory import ROW, address, int_at, keep, load, real_at, store
+from .simd import LANES, absolute, fma, is_any, maximum, minimum, select, splat, sqrt
 from .tables import GATE, SIDE, gate_at, gate_entries, pack, side_at, side_entries
 from .team import share
 

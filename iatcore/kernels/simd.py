@@ -1,11 +1,11 @@
-"""A vector of eight doubles as a numba type, so that kernels can be written with samples as lanes.
+"""Vectors of doubles as numba types, so that kernels can be written with samples as lanes.
 
 Auto-vectorisation of loops over samples needs no-alias facts that numba cannot give; explicit vectors need none.
 LLVM lowers ``<8 x double>`` to whatever the machine has (one AVX-512 register, two AVX2 ones, four of NEON or SSE2).
+Vectors of 16 hold two independent blocks of eight: where a long chain of operations waits for itself, two chains side
+by side take hardly longer than one.
 
-Scratch arrays hold one vector per row: shape ``(n, 8)``, C-contiguous float64; with ``a = address(array)``,
-``load(a, i)`` is row i.
-Operators: ``+ - * /``, unary ``-``, comparisons (giving a mask), ``& | ~`` on masks. A float in an operation is
+Operators: ``+ - * /``, unary ``-``, comparisons (giving a mask), ``& | ^ ~`` on masks. A number in an operation is
 broadcast.
 """
 
@@ -23,61 +23,70 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 
 LANES = 8
-ROW = 8 * LANES
-"""Bytes of a vector."""
 DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
-BITS = ir.VectorType(ir.IntType(1), LANES)
 INTEGERS = ir.VectorType(ir.IntType(64), LANES)
 
 
 class Vector(types.Type):
-    """Eight doubles."""
+    """Doubles, ``lanes`` of them."""
 
-    def __init__(self) -> None:
-        super().__init__(name="f64x8")
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(name=f"f64x{lanes}")
 
 
 class Mask(types.Type):
-    """Eight truth values."""
+    """Truth values, ``lanes`` of them."""
 
-    def __init__(self) -> None:
-        super().__init__(name="b1x8")
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(name=f"b1x{lanes}")
 
 
-vector, mask = Vector(), Mask()
+vector, mask = Vector(LANES), Mask(LANES)
 
 
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
-        super().__init__(dmm, fe_type, DOUBLES)
+        super().__init__(dmm, fe_type, ir.VectorType(ir.DoubleType(), fe_type.lanes))
 
 
 @register_model(Mask)
 class _MaskModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
-        super().__init__(dmm, fe_type, BITS)
+        super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.lanes))
 
 
-def _constant(value: float) -> ir.Constant:
+def constant_vector(value: float) -> ir.Constant:
+    """Eight equal doubles."""
     return ir.Constant(DOUBLES, [ir.Constant(ir.DoubleType(), value)] * LANES)
 
 
-def _splat(builder: Any, scalar: Any, kind: ir.VectorType = DOUBLES) -> Any:
-    undefined = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [ir.Constant(ir.IntType(32), 0)] * LANES)
-    return builder.shuffle_vector(first, undefined, zeros)
+def shuffle(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
+    """The entries ``order`` of two vectors laid end to end."""
+    number = ir.IntType(32)
+    places = ir.Constant(ir.VectorType(number, len(order)), [ir.Constant(number, i) for i in order])
+    return builder.shuffle_vector(a, b, places)
 
 
-def _promote(context: Any, builder: Any, value: Any, kind: Any) -> Any:
+def promote(context: Any, builder: Any, value: Any, kind: Any, lanes: int = LANES) -> Any:
     """A vector from a vector or from a scalar number."""
     if isinstance(kind, Vector):
         return value
-    return _splat(builder, context.cast(builder, value, kind, types.float64))
+    scalar = context.cast(builder, value, kind, types.float64)
+    undefined = ir.Constant(ir.VectorType(ir.DoubleType(), 1), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    return shuffle(builder, first, undefined, [0] * lanes)
 
 
 Build = Callable[..., Any]
+
+
+def _lanes(args: Any) -> int:
+    """The common number of lanes of all vectors and masks; 0 if there is none or they differ."""
+    counts = {a.lanes for a in args if isinstance(a, (Vector, Mask))}
+    return counts.pop() if len(counts) == 1 else 0
 
 
 def _define(symbol: Any, build: Build, operands: tuple[type, ...], result: Any) -> None:
@@ -86,15 +95,15 @@ def _define(symbol: Any, build: Build, operands: tuple[type, ...], result: Any) 
     @infer_global(symbol)
     class _Template(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
-            fits = all(isinstance(a, operands) for a in args)
-            if fits and any(isinstance(a, (Vector, Mask)) for a in args):
-                return signature(result, *args)
+            if all(isinstance(a, operands) for a in args) and _lanes(args):
+                return signature(result(_lanes(args)), *args)
             return None
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if operands == (Mask,):
             return build(builder, *args)
-        return build(builder, *(_promote(context, builder, v, k) for v, k in zip(args, sig.args, strict=True)))
+        lanes = sig.return_type.lanes
+        return build(builder, *(promote(context, builder, v, k, lanes) for v, k in zip(args, sig.args, strict=True)))
 
     if symbol in (operator.neg, operator.invert):
         lower_builtin(symbol, operands[0])(lower)
@@ -107,20 +116,20 @@ def _define(symbol: Any, build: Build, operands: tuple[type, ...], result: Any) 
 
 _CONTRACT = ("contract", "nsz")
 _OPERANDS = (Vector, types.Number)
-_define(operator.add, lambda b, x, y: b.fadd(x, y, flags=_CONTRACT), _OPERANDS, vector)
-_define(operator.sub, lambda b, x, y: b.fsub(x, y, flags=_CONTRACT), _OPERANDS, vector)
-_define(operator.mul, lambda b, x, y: b.fmul(x, y, flags=_CONTRACT), _OPERANDS, vector)
-_define(operator.truediv, lambda b, x, y: b.fdiv(x, y), _OPERANDS, vector)
-_define(operator.neg, lambda b, x: b.fneg(x), (Vector,), vector)
-_define(operator.lt, lambda b, x, y: b.fcmp_ordered("<", x, y), _OPERANDS, mask)
-_define(operator.le, lambda b, x, y: b.fcmp_ordered("<=", x, y), _OPERANDS, mask)
-_define(operator.gt, lambda b, x, y: b.fcmp_ordered(">", x, y), _OPERANDS, mask)
-_define(operator.ge, lambda b, x, y: b.fcmp_ordered(">=", x, y), _OPERANDS, mask)
-_define(operator.eq, lambda b, x, y: b.fcmp_ordered("==", x, y), _OPERANDS, mask)
-_define(operator.and_, lambda b, x, y: b.and_(x, y), (Mask,), mask)
-_define(operator.or_, lambda b, x, y: b.or_(x, y), (Mask,), mask)
-_define(operator.xor, lambda b, x, y: b.xor(x, y), (Mask,), mask)
-_define(operator.invert, lambda b, x: b.not_(x), (Mask,), mask)
+_define(operator.add, lambda b, x, y: b.fadd(x, y, flags=_CONTRACT), _OPERANDS, Vector)
+_define(operator.sub, lambda b, x, y: b.fsub(x, y, flags=_CONTRACT), _OPERANDS, Vector)
+_define(operator.mul, lambda b, x, y: b.fmul(x, y, flags=_CONTRACT), _OPERANDS, Vector)
+_define(operator.truediv, lambda b, x, y: b.fdiv(x, y), _OPERANDS, Vector)
+_define(operator.neg, lambda b, x: b.fneg(x), (Vector,), Vector)
+_define(operator.lt, lambda b, x, y: b.fcmp_ordered("<", x, y), _OPERANDS, Mask)
+_define(operator.le, lambda b, x, y: b.fcmp_ordered("<=", x, y), _OPERANDS, Mask)
+_define(operator.gt, lambda b, x, y: b.fcmp_ordered(">", x, y), _OPERANDS, Mask)
+_define(operator.ge, lambda b, x, y: b.fcmp_ordered(">=", x, y), _OPERANDS, Mask)
+_define(operator.eq, lambda b, x, y: b.fcmp_ordered("==", x, y), _OPERANDS, Mask)
+_define(operator.and_, lambda b, x, y: b.and_(x, y), (Mask,), Mask)
+_define(operator.or_, lambda b, x, y: b.or_(x, y), (Mask,), Mask)
+_define(operator.xor, lambda b, x, y: b.xor(x, y), (Mask,), Mask)
+_define(operator.invert, lambda b, x: b.not_(x), (Mask,), Mask)
 
 
 @intrinsic
@@ -128,9 +137,51 @@ def splat(typingctx: Any, x: Any) -> Any:
     """A vector with ``x`` in every lane."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _promote(context, builder, args[0], sig.args[0])
+        return promote(context, builder, args[0], sig.args[0])
 
     return vector(x), codegen
+
+
+@intrinsic
+def fill(typingctx: Any, like: Any, x: Any) -> Any:
+    """A vector of as many lanes as another, with ``x`` in every lane."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return promote(context, builder, args[1], sig.args[1], sig.return_type.lanes)
+
+    return like(like, x), codegen
+
+
+@intrinsic
+def join(typingctx: Any, a: Any, b: Any) -> Any:
+    """Two vectors (or masks) of 8 as one of 16."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return shuffle(builder, *args, list(range(2 * LANES)))
+
+    if a != b or a not in (vector, mask):
+        raise errors.TypingError(f"join takes two vectors or two masks of eight, got {a} and {b}")
+    return type(a)(2 * LANES)(a, b), codegen
+
+
+@intrinsic
+def first_half(typingctx: Any, a: Any) -> Any:
+    """The first 8 lanes of 16."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return shuffle(builder, args[0], args[0], list(range(LANES)))
+
+    return type(a)(LANES)(a), codegen
+
+
+@intrinsic
+def second_half(typingctx: Any, a: Any) -> Any:
+    """The last 8 lanes of 16."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return shuffle(builder, args[0], args[0], list(range(LANES, 2 * LANES)))
+
+    return type(a)(LANES)(a), codegen
 
 
 @intrinsic
@@ -138,21 +189,22 @@ def select(typingctx: Any, m: Any, a: Any, b: Any) -> Any:
     """``a`` where the mask holds and ``b`` elsewhere."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        x = _promote(context, builder, args[1], sig.args[1])
-        y = _promote(context, builder, args[2], sig.args[2])
+        x = promote(context, builder, args[1], sig.args[1], sig.return_type.lanes)
+        y = promote(context, builder, args[2], sig.args[2], sig.return_type.lanes)
         return builder.select(args[0], x, y)
 
-    return vector(m, a, b), codegen
+    return Vector(m.lanes)(m, a, b), codegen
 
 
 def _extreme(relation: str, text: str) -> Any:
     @intrinsic
     def extreme(typingctx: Any, a: Any, b: Any) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            x, y = (_promote(context, builder, v, k) for v, k in zip(args, sig.args, strict=True))
+            lanes = sig.return_type.lanes
+            x, y = (promote(context, builder, v, k, lanes) for v, k in zip(args, sig.args, strict=True))
             return builder.select(builder.fcmp_ordered(relation, x, y), x, y)
 
-        return vector(a, b), codegen
+        return Vector(_lanes((a, b)))(a, b), codegen
 
     extreme.__doc__ = text
     return extreme
@@ -163,30 +215,29 @@ maximum = _extreme(">", "The larger of a and b; b where one is nan.")
 
 
 def _math(name: str, count: int) -> Any:
+    def typed(*args: Any) -> Any:
+        return Vector(_lanes(args))(*args), codegen
+
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        values = [_promote(context, builder, v, k) for v, k in zip(args, sig.args, strict=True)]
-        kind = ir.FunctionType(DOUBLES, [DOUBLES] * count)
-        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v8f64")
+        lanes = sig.return_type.lanes
+        values = [promote(context, builder, v, k, lanes) for v, k in zip(args, sig.args, strict=True)]
+        kind = ir.VectorType(ir.DoubleType(), lanes)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind] * count), f"llvm.{name}.v{lanes}f64"
+        )
         return builder.call(function, values)
 
     if count == 1:
 
         @intrinsic
         def unary(typingctx: Any, a: Any) -> Any:
-            return vector(a), codegen
+            return typed(a)
 
         return unary
-    if count == 2:
-
-        @intrinsic
-        def binary(typingctx: Any, a: Any, b: Any) -> Any:
-            return vector(a, b), codegen
-
-        return binary
 
     @intrinsic
     def ternary(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-        return vector(a, b, c), codegen
+        return typed(a, b, c)
 
     return ternary
 
@@ -200,262 +251,18 @@ fma = _math("fma", 3)
 
 @intrinsic
 def bits(typingctx: Any, m: Any) -> Any:
-    """The mask as an integer in [0, 256): bit l is lane l."""
+    """The mask as an integer: bit l is lane l."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), ir.IntType(64))
+        return builder.zext(builder.bitcast(args[0], ir.IntType(sig.args[0].lanes)), ir.IntType(64))
 
     return types.int64(m), codegen
 
 
 @intrinsic
-def address(typingctx: Any, array: Any) -> Any:
-    """Where the data of a C-contiguous array starts, as an integer.
-
-    Helpers of a kernel take addresses, because passing an array to a function costs two atomic operations. Whoever
-    makes an address keeps the array alive: call :func:`keep` on it after the last use.
-    """
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        return builder.ptrtoint(data, ir.IntType(64))
-
-    if not isinstance(array, types.Array) or array.layout != "C":
-        raise errors.TypingError(f"address of a C-contiguous array only, got {array}")
-    return types.int64(array), codegen
-
-
-@intrinsic
-def keep(typingctx: Any, array: Any) -> Any:
-    """Does nothing, but the array lives until here."""
-    return types.void(array), lambda context, builder, sig, args: context.get_dummy_value()
-
-
-def _pointer(builder: Any, base: Any, index: Any, kind: Any, size: int) -> Any:
-    offset = builder.mul(index, ir.Constant(ir.IntType(64), size))
-    return builder.inttoptr(builder.add(base, offset), kind.as_pointer())
-
-
-def _reader(kind: Any, size: int, result: Any) -> Any:
-    @intrinsic
-    def read(typingctx: Any, base: Any, index: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.load(_pointer(builder, *args, kind, size), align=8)
-
-        return result(types.int64, types.int64), codegen
-
-    return read
-
-
-load = _reader(DOUBLES, 8 * LANES, vector)
-load.__doc__ = "``load(base, i)``: row i of the (n, 8) float64 array at address ``base``."
-real_at = _reader(ir.DoubleType(), 8, types.float64)
-real_at.__doc__ = "``real_at(base, i)``: entry i of the float64 array at address ``base``."
-int_at = _reader(ir.IntType(64), 8, types.int64)
-int_at.__doc__ = "``int_at(base, i)``: entry i of the int64 array at address ``base``."
-
-
-@intrinsic
-def store(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
-    """Write ``value`` to row ``index`` of the (n, 8) float64 array at address ``base``."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _pointer(builder, args[0], args[1], DOUBLES, 8 * LANES)
-        builder.store(_promote(context, builder, args[2], sig.args[2]), pointer, align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, value), codegen
-
-
-@intrinsic
-def store_lane(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
-    """Write one float64 to entry ``index`` of the array at address ``base``."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _pointer(builder, args[0], args[1], ir.DoubleType(), 8), align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.float64), codegen
-
-
-@intrinsic
-def store_int(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
-    """Write one int64 to entry ``index`` of the array at address ``base``."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _pointer(builder, args[0], args[1], ir.IntType(64), 8), align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), codegen
-
-
-@intrinsic
-def column(typingctx: Any, base: Any, stride: Any, count: Any) -> Any:
-    """Eight numbers ``stride`` entries apart from address ``base`` on; lanes from ``count`` on are 0.
-
-    ``base`` is ``entry(array, i)``; its dtype (float32 or float64) is that of the array.
-    """
-    if not isinstance(base, Entry):
-        raise errors.TypingError(f"column starts at an entry, got {base}")
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        scalar = ir.FloatType() if base.is_float32 else ir.DoubleType()
-        size = 4 if base.is_float32 else 8
-        result = _constant(0.0)
-        step = builder.mul(args[1], ir.Constant(ir.IntType(64), size))
-        at = args[0]
-        whole = builder.icmp_signed(">=", args[2], ir.Constant(ir.IntType(64), LANES))
-        slot = cgutils.alloca_once_value(builder, result)
-        with builder.if_else(whole) as (full, partial):
-            with full:
-                value = ir.Constant(ir.VectorType(scalar, LANES), ir.Undefined)
-                for lane in range(LANES):
-                    number = builder.load(builder.inttoptr(at, scalar.as_pointer()), align=size)
-                    value = builder.insert_element(value, number, ir.Constant(ir.IntType(32), lane))
-                    at = builder.add(at, step)
-                builder.store(builder.fpext(value, DOUBLES) if base.is_float32 else value, slot)
-            with partial:
-                at = args[0]
-                with cgutils.for_range(builder, args[2]) as loop:
-                    position = builder.add(at, builder.mul(loop.index, step))
-                    number = builder.load(builder.inttoptr(position, scalar.as_pointer()), align=size)
-                    number = builder.fpext(number, ir.DoubleType()) if base.is_float32 else number
-                    lane = builder.trunc(loop.index, ir.IntType(32))
-                    builder.store(builder.insert_element(builder.load(slot), number, lane), slot)
-        return builder.load(slot)
-
-    return vector(base, types.int64, types.int64), codegen
-
-
-@intrinsic
-def scatter(typingctx: Any, base: Any, stride: Any, count: Any, value: Any) -> Any:
-    """Write lanes ``0 .. count - 1`` of ``value`` to numbers ``stride`` entries apart from an entry on."""
-    if not isinstance(base, Entry):
-        raise errors.TypingError(f"scatter starts at an entry, got {base}")
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        scalar = ir.FloatType() if base.is_float32 else ir.DoubleType()
-        size = 4 if base.is_float32 else 8
-        value = args[3]
-        if base.is_float32:
-            value = builder.fptrunc(value, ir.VectorType(scalar, LANES))
-        step = builder.mul(args[1], ir.Constant(ir.IntType(64), size))
-        at = args[0]
-        for lane in range(LANES):
-            constant = ir.Constant(ir.IntType(64), lane)
-            with builder.if_then(builder.icmp_signed("<", constant, args[2]), likely=True):
-                number = builder.extract_element(value, ir.Constant(ir.IntType(32), lane))
-                builder.store(number, builder.inttoptr(at, scalar.as_pointer()), align=size)
-            at = builder.add(at, step)
-        return context.get_dummy_value()
-
-    return types.void(base, types.int64, types.int64, vector), codegen
-
-
-def _shuffle(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
-    number = ir.IntType(32)
-    places = ir.Constant(ir.VectorType(number, len(order)), [ir.Constant(number, i) for i in order])
-    return builder.shuffle_vector(a, b, places)
-
-
-def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """Eight vectors as the columns of eight others: three rounds that exchange blocks of 4, 2 and 1."""
-    for size in (4, 2, 1):
-        low = [i + (0 if i % (2 * size) < size else LANES - size) for i in range(LANES)]
-        high = [i + size if i % (2 * size) < size else i + LANES for i in range(LANES)]
-        following = list(rows)
-        for i in range(LANES):
-            if i % (2 * size) < size:
-                a, b = rows[i], rows[i + size]
-                following[i], following[i + size] = _shuffle(builder, a, b, low), _shuffle(builder, a, b, high)
-        rows = following
-    return rows
-
-
-def _tile(is_load: bool) -> Any:
-    def move(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        start, stride, block, first = args
-        small = sig.args[0].is_float32
-        kind = ir.VectorType(ir.FloatType(), LANES) if small else DOUBLES
-        size = 4 if small else 8
-        step = builder.mul(stride, ir.Constant(ir.IntType(64), size))
-        batch = [
-            builder.inttoptr(builder.add(start, builder.mul(step, ir.Constant(ir.IntType(64), i))), kind.as_pointer())
-            for i in range(LANES)
-        ]
-        lanes = [
-            _pointer(builder, block, builder.add(first, ir.Constant(ir.IntType(64), i)), DOUBLES, ROW)
-            for i in range(LANES)
-        ]
-        source, target = (batch, lanes) if is_load else (lanes, batch)
-        values = [builder.load(pointer, align=size if is_load else 8) for pointer in source]
-        if is_load and small:
-            values = [builder.fpext(value, DOUBLES) for value in values]
-        values = _transposed(builder, values)
-        if small and not is_load:
-            values = [builder.fptrunc(value, kind) for value in values]
-        for value, pointer in zip(values, target, strict=True):
-            builder.store(value, pointer, align=8 if is_load else size)
-        return context.get_dummy_value()
-
-    @intrinsic
-    def tile(typingctx: Any, start: Any, stride: Any, block: Any, first: Any) -> Any:
-        if not isinstance(start, Entry):
-            raise errors.TypingError(f"a tile starts at an entry, got {start}")
-        return types.void(start, types.int64, types.int64, types.int64), move
-
-    return tile
-
-
-load_tile = _tile(True)
-load_tile.__doc__ = "Eight columns of eight rows, ``stride`` entries apart from an entry on, as rows ``first ...`` of a block."
-store_tile = _tile(False)
-store_tile.__doc__ = "The reverse of :data:`load_tile`."
-
-
-def _gather(per_lane: bool) -> Any:
-    @intrinsic
-    def read(typingctx: Any, base: Any, index: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            position = builder.fptosi(args[1], INTEGERS)
-            if per_lane:
-                lanes = ir.Constant(INTEGERS, [ir.Constant(ir.IntType(64), i) for i in range(LANES)])
-                eight = ir.Constant(INTEGERS, [ir.Constant(ir.IntType(64), LANES)] * LANES)
-                position = builder.add(builder.mul(position, eight), lanes)
-            value = ir.Constant(DOUBLES, ir.Undefined)
-            for i in range(LANES):
-                constant = ir.Constant(ir.IntType(32), i)
-                pointer = _pointer(builder, args[0], builder.extract_element(position, constant), ir.DoubleType(), 8)
-                value = builder.insert_element(value, builder.load(pointer, align=8), constant)
-            return value
-
-        return vector(types.int64, vector), codegen
-
-    return read
-
-
-gather = _gather(per_lane=True)
-gather.__doc__ = "``gather(base, rows)``: lane l of row ``rows[l]`` of the (n, 8) array at ``base``; rows as doubles."
-lookup = _gather(per_lane=False)
-lookup.__doc__ = "``lookup(base, index)``: entries ``index[l]`` of the float64 array at ``base``; index as doubles."
-
-
-@intrinsic
-def scatter_rows(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
-    """Write lane l of ``value`` to lane l of row ``index[l]`` of the (n, 8) array at ``base``."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        position = builder.fptosi(args[1], INTEGERS)
-        value = _promote(context, builder, args[2], sig.args[2])
-        for i in range(LANES):
-            constant = ir.Constant(ir.IntType(32), i)
-            row = builder.mul(builder.extract_element(position, constant), ir.Constant(ir.IntType(64), LANES))
-            offset = builder.add(row, ir.Constant(ir.IntType(64), i))
-            pointer = _pointer(builder, args[0], offset, ir.DoubleType(), 8)
-            builder.store(builder.extract_element(value, constant), pointer, align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, vector, value), codegen
+def all_bits(typingctx: Any, m: Any) -> Any:
+    """:func:`bits` of a mask that holds everywhere."""
+    return types.int64(m), lambda context, builder, sig, args: ir.Constant(ir.IntType(64), 2**m.lanes - 1)
 
 
 @intrinsic
@@ -470,66 +277,6 @@ def largest_lane(typingctx: Any, value: Any) -> Any:
     return types.float64(vector), codegen
 
 
-@intrinsic
-def scatter_add(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
-    """Add lane l of ``value`` to lane l of row ``index[l]`` of the (n, 8) array at ``base``."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        position = builder.fptosi(args[1], INTEGERS)
-        for i in range(LANES):
-            constant = ir.Constant(ir.IntType(32), i)
-            row = builder.mul(builder.extract_element(position, constant), ir.Constant(ir.IntType(64), LANES))
-            offset = builder.add(row, ir.Constant(ir.IntType(64), i))
-            pointer = _pointer(builder, args[0], offset, ir.DoubleType(), 8)
-            total = builder.fadd(builder.load(pointer, align=8), builder.extract_element(args[2], constant))
-            builder.store(total, pointer, align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, vector, vector), codegen
-
-
-class Entry(types.Type):
-    """The address of an entry of a float32 or float64 array."""
-
-    def __init__(self, is_float32: bool) -> None:
-        self.is_float32 = is_float32
-        super().__init__(name=f"entry<float{32 if is_float32 else 64}>")
-
-
-@register_model(Entry)
-class _EntryModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, fe_type: Any) -> None:
-        super().__init__(dmm, fe_type, ir.IntType(64))
-
-
-@intrinsic
-def entry(typingctx: Any, array: Any, index: Any) -> Any:
-    """The address of entry ``index`` (in C order) of a contiguous float32 or float64 array."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        size = 4 if array.dtype == types.float32 else 8
-        base = builder.ptrtoint(data, ir.IntType(64))
-        return builder.add(base, builder.mul(args[1], ir.Constant(ir.IntType(64), size)))
-
-    return Entry(array.dtype == types.float32)(array, types.int64), codegen
-
-
-@infer_global(operator.add)
-class _EntryOffset(AbstractTemplate):
-    def generic(self, args: Any, kws: Any) -> Any:
-        if isinstance(args[0], Entry) and isinstance(args[1], types.Integer):
-            return signature(args[0], args[0], types.int64)
-        return None
-
-
-@lower_builtin(operator.add, Entry, types.int64)
-def _offset(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    """``entry + n``: n entries further."""
-    size = ir.Constant(ir.IntType(64), 4 if sig.args[0].is_float32 else 8)
-    return builder.add(args[0], builder.mul(args[1], size))
-
-
 @njit(cache=True, forceinline=True)
 def is_any(m):
     """Whether some lane holds."""
@@ -539,4 +286,4 @@ def is_any(m):
 @njit(cache=True, forceinline=True)
 def is_all(m):
     """Whether every lane holds."""
-    return bits(m) == 255
+    return bits(m) == all_bits(m)

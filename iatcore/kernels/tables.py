@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .blocks import INLINE
-from .simd import int_at, real_at
+from .memory import int_at, real_at
 
 SIDE = 9
 """Entries of a side: ids, degree, functionals, ptr, index, value, ptr_t, index_t, value_t."""

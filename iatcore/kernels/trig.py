@@ -17,28 +17,25 @@ import numpy as np
 from numba import njit
 
 from .blocks import INLINE, OPTIONS
+from .memory import ROW, gather, load, real_at, rows_at, scatter_rows, store, store_lane
 from .roots import DERIVATIVE_BOUND, EPS, subdivide
 from .simd import (
     LANES,
-    ROW,
     absolute,
-    address,
     bits,
-    gather,
+    fill,
+    first_half,
     is_all,
     is_any,
+    join,
     largest_lane,
-    load,
     maximum,
     minimum,
-    real_at,
-    scatter_rows,
+    second_half,
     select,
     splat,
     sqrt,
-    store,
-    store_lane,
-)  # fmt: skip
+)
 from .waves import sine_cosine, wave_jet, wave_slope
 
 STEPS = 60
@@ -255,31 +252,47 @@ def isolate_level(half, values, slopes, level, value_bound, slope_bound, constan
 
 
 @njit(**INLINE)
+def whole_cell(values, slopes, level, cells, uniform, begin, count, i):
+    """Entry i of each lane's list from ``begin`` on: lanes that have one, its row, cell, and the interpolant there."""
+    row = begin + float(i)
+    live = row < count
+    cell = select(live, load(cells, i) if uniform else gather(cells, minimum(row, count)), 0.0)
+    b0, b3 = gather(values, cell) - level, gather(values, cell + 1.0) - level
+    g0, g3 = gather(slopes, cell), gather(slopes, cell + 1.0)
+    return live, minimum(row, count), cell, select(live, b0, -1.0), g0, select(live, b3, 1.0), g3
+
+
+@njit(**INLINE)
+def put_crossing(uniform, i, row, root, j, direct, position, number, direction):
+    """Write a crossing to entry i of every lane, or to ``row``."""
+    if uniform:
+        # what idle lanes write here is cleared at the end
+        store(position, i, root)
+        store(number, i, splat(0.0))
+        store(direction, i, direct)
+    else:
+        scatter_rows(position, row, root)
+        scatter_rows(number, row, float(j))
+        scatter_rows(direction, row, direct)
+
+
+@njit(**INLINE)
 def polish_whole(waves, n, half, values, slopes, level, j, cells, begin, count, position, number, direction):
-    """Polish the crossings of whole cells, entries ``begin .. count - 1`` of each lane's list."""
-    width = 1.0 / half
-    for i in range(int(largest_lane(count - begin))):
-        row = begin + float(i)
-        live = row < count
-        row = minimum(row, count)
-        cell = select(live, load(cells, i) if j == 0 else gather(cells, row), 0.0)
-        b0, b3 = gather(values, cell) - level, gather(values, cell + 1.0) - level
-        g0, g3 = gather(slopes, cell), gather(slopes, cell + 1.0)
-        b0, b3 = select(live, b0, -1.0), select(live, b3, 1.0)
+    """Polish the crossings of whole cells, entries ``begin .. count - 1`` of each lane's list, two at a time."""
+    width, uniform = 1.0 / half, j == 0
+    both = join(level, level)
+    for i in range(0, int(largest_lane(count - begin)), 2):
+        live, row, cell, b0, g0, b3, g3 = whole_cell(values, slopes, level, cells, uniform, begin, count, i)
+        live_2, row_2, cell_2, c0, h0, c3, h3 = whole_cell(values, slopes, level, cells, uniform, begin, count, i + 1)
+        lives, b0, b3 = join(live, live_2), join(b0, c0), join(b3, c3)
         rising = b3 > 0.0
-        left = (cell - float(half)) * width
-        start = left + hermite_start(b0, g0, b3, g3, splat(0.0), splat(1.0), b0, b3) * width
-        root = polish_lanes(waves, n, level, left, left + width, start, rising, live)
+        left = (join(cell, cell_2) - float(half)) * width
+        low, high = fill(b0, 0.0), fill(b0, 1.0)
+        start = left + hermite_start(b0, join(g0, h0), b3, join(g3, h3), low, high, b0, b3) * width
+        root = polish_lanes(waves, n, both, left, left + width, start, rising, lives)
         direct = select(rising, 1.0, -1.0)
-        if j == 0:
-            # every list starts at 0; what idle lanes write here is cleared at the end
-            store(position, i, root)
-            store(number, i, splat(0.0))
-            store(direction, i, direct)
-        else:
-            scatter_rows(position, row, root)
-            scatter_rows(number, row, float(j))
-            scatter_rows(direction, row, direct)
+        put_crossing(uniform, i, row, first_half(root), j, first_half(direct), position, number, direction)
+        put_crossing(uniform, i + 1, row_2, second_half(root), j, second_half(direct), position, number, direction)
 
 
 @njit(**INLINE)
@@ -306,15 +319,21 @@ def polish_parts(waves, n, half, values, slopes, level, j, lists, parts, count, 
 
 
 @njit(**INLINE)
-def find_crossings(waves, n, half, table, levels, closed, work, crossings, first_level, counts):
-    """All crossings of all levels in a block of eight functions.
+def trig_rows(n, half, capacity):
+    """Rows of scratch that :func:`find_crossings` needs."""
+    return 2 * (2 * half + 1) + 2 * n + 2 + 6 * capacity + 3 + 2 * half
+
+
+@njit(**INLINE)
+def find_crossings(waves, n, half, table, levels, m, closed, work, capacity, crossings, first_level, counts):
+    """All crossings of all levels in a block of eight functions; arrays by address.
 
     Args:
         waves: (2 (n + 1), 8) coefficients.
         half: the grid has ``2 half`` cells.
-        table: address of the sines and cosines of the grid.
+        table: sines and cosines of the grid.
         levels: (m, 8) gate levels per lane; ``closed`` counts a function that equals a level as above it.
-        work: ``(values, slopes, scratch, stack, cells, bounds, roots, rising, events)`` scratch arrays.
+        work: scratch of :func:`trig_rows` rows.
         crossings: ``(position, level number, direction)``, each (capacity, 8); direction is 1 where f rises
             through the level, -1 where it falls and 0 past the last crossing of a lane.
         first_level: (m, 8), written: 1 where f lies above the level at -1, else 0.
@@ -323,89 +342,79 @@ def find_crossings(waves, n, half, table, levels, closed, work, crossings, first
     Returns:
         the largest number of crossings of a lane.
     """
-    values, slopes, scratch, stack, cells, bounds, roots, rising, events = work
-    capacity = crossings[0].shape[0]
-    at_waves, at_values, at_slopes, at_bounds = address(waves), address(values), address(slopes), address(bounds)
-    at_counts, at_position, at_number = address(counts), address(crossings[0]), address(crossings[1])
-    at_direction, at_whole = address(crossings[2]), address(cells)
-    lists = (at_whole + capacity * ROW, at_whole + 2 * capacity * ROW, at_whole + 3 * capacity * ROW,
-             at_whole + 4 * capacity * ROW, at_whole + 5 * capacity * ROW)  # fmt: skip
-    grid_values(at_waves, n, half, table, at_values, at_slopes, address(scratch))
-    value_bound, slope_bound, rounding = wave_bounds(at_waves, n, 1.0 / half)
+    position, number, direction = crossings
+    values = work
+    slopes = values + (2 * half + 1) * ROW
+    scratch = slopes + (2 * half + 1) * ROW
+    whole = scratch + (2 * n + 2) * ROW
+    step = capacity * ROW
+    lists = (whole + step, whole + 2 * step, whole + 3 * step, whole + 4 * step, whole + 5 * step)
+    bounds = whole + 6 * step
+    events = bounds + 3 * ROW
+    grid_values(waves, n, half, table, values, slopes, scratch)
+    value_bound, slope_bound, rounding = wave_bounds(waves, n, 1.0 / half)
     largest = splat(0.0)
     for k in range(1, n + 1):
-        largest = maximum(largest, maximum(absolute(load(at_waves, k)), absolute(load(at_waves, n + 1 + k))))
+        largest = maximum(largest, maximum(absolute(load(waves, k)), absolute(load(waves, n + 1 + k))))
     constant = largest == 0.0
-    store(at_bounds, 0, value_bound)
-    store(at_bounds, 1, slope_bound)
-    store(at_bounds, 2, rounding)
+    store(bounds, 0, value_bound)
+    store(bounds, 1, slope_bound)
+    store(bounds, 2, rounding)
     # the last row of each list takes what is not meant
     last = splat(float(capacity - 1))
-    store(at_counts, 0, splat(0.0))
-    store(at_counts, 1, splat(0.0))
-    for j in range(levels.shape[0]):
-        level = load(address(levels), j)
-        f = load(at_values, 0)
+    store(counts, 0, splat(0.0))
+    store(counts, 1, splat(0.0))
+    for j in range(m):
+        level = load(levels, j)
+        f = load(values, 0)
         above = (f > level) | (constant & (f == level)) if closed else (f > level)
-        store(address(first_level), j, select(above, 1.0, 0.0))
-        begin = load(at_counts, 0)
+        store(first_level, j, select(above, 1.0, 0.0))
+        begin = load(counts, 0)
         count, parts, late = isolate_level(
-            half, at_values, at_slopes, level, value_bound, slope_bound, constant, lists, at_whole, begin, last,
-            address(events),
-        )  # fmt: skip
-        polish_whole(
-            at_waves, n, half, at_values, at_slopes, level, j, at_whole, begin, count, at_position, at_number,
-            at_direction,
-        )  # fmt: skip
+            half, values, slopes, level, value_bound, slope_bound, constant, lists, whole, begin, last, events
+        )
+        polish_whole(waves, n, half, values, slopes, level, j, whole, begin, count, position, number, direction)
         if is_any(parts > 0.0):
             count = polish_parts(
-                at_waves, n, half, at_values, at_slopes, level, j, lists, parts, count, last, at_position, at_number,
-                at_direction,
-            )  # fmt: skip
-        store(at_counts, 0, count)
+                waves, n, half, values, slopes, level, j, lists, parts, count, last, position, number, direction
+            )
+        store(counts, 0, count)
         if late:
             late_crossings(
-                waves, n, half, values, slopes, levels, j, late, events, bounds, stack, roots, rising, crossings, counts
-            )
-    count = load(at_counts, 0)
+                waves, n, half, values, slopes, levels, j, late, events, bounds, capacity, position, number, direction,
+                counts,
+            )  # fmt: skip
+    count = load(counts, 0)
     total = int(largest_lane(count))
     for i in range(total):
         idle = count <= float(i)
-        store(at_direction, i, select(idle, 0.0, load(at_direction, i)))
-        store(at_position, i, select(idle, 0.0, load(at_position, i)))
-        store(at_number, i, select(idle, 0.0, load(at_number, i)))
+        store(direction, i, select(idle, 0.0, load(direction, i)))
+        store(position, i, select(idle, 0.0, load(position, i)))
+        store(number, i, select(idle, 0.0, load(number, i)))
     return total
 
 
 @njit(**OPTIONS)
 def late_crossings(
-    waves, n, half, values, slopes, levels, j, late, events, bounds, stack, roots, rising, crossings, counts
+    at_waves, n, half, values, slopes, levels, j, late, events, bounds, capacity, position, number, direction, counts
 ):
     """Bisect the cells that the bounds left open, one by one, and append their crossings."""
-    position, number, direction = crossings
-    share = 0.5 / half
+    waves, share = rows_at(at_waves, 2 * n + 2), 0.5 / half
+    stack, roots, rising = np.empty((160, 6)), np.empty(2 * n + 2), np.empty(2 * n + 2, np.bool_)
     for event in range(late):
-        i, lane = int(events[event]) // LANES, int(events[event]) % LANES
-        level = levels[j, lane]
-        ends = (values[i, lane] - level, slopes[i, lane], values[i + 1, lane] - level, slopes[i + 1, lane])
-        limits = (bounds[0, lane], bounds[1, lane], bounds[2, lane])
+        i, lane = int(real_at(events, event)) // LANES, int(real_at(events, event)) % LANES
+        level, at, then = real_at(levels, LANES * j + lane), LANES * i + lane, LANES * (i + 1) + lane
+        ends = (real_at(values, at) - level, real_at(slopes, at), real_at(values, then) - level, real_at(slopes, then))
+        limits = (real_at(bounds, lane), real_at(bounds, LANES + lane), real_at(bounds, 2 * LANES + lane))
         found, unresolved = subdivide(
             NOTHING, -1, waves, n, lane, -1.0, 2.0, level, i * share, share, ends, limits, roots, rising, stack
         )
-        counts[1, lane] += unresolved
+        store_lane(counts, LANES + lane, real_at(counts, LANES + lane) + unresolved)
         for m in range(found):
-            at = int(counts[0, lane])
-            if at < position.shape[0] - 1:
-                position[at, lane], number[at, lane] = 2.0 * roots[m] - 1.0, j
-                direction[at, lane] = 1.0 if rising[m] else -1.0
-                counts[0, lane] += 1
-
-
-@njit(**OPTIONS)
-def trig_workspace(n, half, capacity):
-    """Scratch arrays of :func:`find_crossings`."""
-    return (
-        np.empty((2 * half + 1, LANES)), np.empty((2 * half + 1, LANES)), np.empty((2 * n + 2, LANES)),
-        np.empty((160, 6)), np.zeros((6 * capacity, LANES)), np.empty((3, LANES)), np.empty(2 * n + 2),
-        np.empty(2 * n + 2, np.bool_), np.empty(2 * half * LANES),
-    )  # fmt: skip
+            slot = real_at(counts, lane)
+            if slot < capacity - 1:
+                at = LANES * int(slot) + lane
+                store_lane(position, at, 2.0 * roots[m] - 1.0)
+                store_lane(number, at, float(j))
+                store_lane(direction, at, 1.0 if rising[m] else -1.0)
+                store_lane(counts, lane, slot + 1.0)

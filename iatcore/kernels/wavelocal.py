@@ -19,23 +19,8 @@ from numba import njit
 
 from .blocks import INLINE
 from .local import coefficients, extremes, is_above, is_below, level_set, polynomial
-from .simd import (
-    LANES,
-    floor,
-    gather,
-    int_at,
-    is_any,
-    load,
-    lookup,
-    maximum,
-    minimum,
-    real_at,
-    scatter_add,
-    select,
-    splat,
-    store,
-    store_lane,
-)  # fmt: skip
+from .memory import gather, int_at, load, lookup, real_at, scatter_add, store, store_lane
+from .simd import LANES, floor, is_any, maximum, minimum, select, splat
 from .waves import add_wave_parts, add_wave_tests, sine_cosine, wave_antiderivatives, wave_value
 
 
@@ -97,8 +82,8 @@ def poly_tests_of_waves(
     """
     for c in range(cells):
         store(changes, c, splat(0.0))
-        for k in range(degree + 1):
-            store(parts, 3 * c + k, splat(0.0))
+    for c in range(3 * cells):
+        store(parts, c, splat(0.0))
     for i in range(slots):
         e, jump = load(position, i), load(delta, i)
         c = locate(e, cells, uniform, lefts, scratch)

@@ -10,7 +10,8 @@ import math
 from numba import njit
 
 from .blocks import INLINE
-from .simd import absolute, int_at, load, nearest, real_at, select, splat, store
+from .memory import int_at, load, load_like, real_at, store
+from .simd import absolute, fill, nearest, select, splat
 
 _SINE = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(9))
 _COSINE = tuple((-1) ** k / math.factorial(2 * k) for k in range(10))
@@ -22,8 +23,8 @@ def sine_cosine(x):
     quarter = nearest(x * 2.0)
     y = (x - quarter * 0.5) * math.pi
     y2 = y * y
-    s = splat(_SINE[8])
-    c = splat(_COSINE[9])
+    s = fill(y, _SINE[8])
+    c = fill(y, _COSINE[9])
     for k in range(7, -1, -1):
         s = s * y2 + _SINE[k]
     for k in range(8, -1, -1):
@@ -71,27 +72,29 @@ def wave_antiderivatives(waves, n, low, sine, cosine):
 @njit(**INLINE)
 def wave_slope(waves, n, sine, cosine):
     """f and f' at a point (derivative with respect to s)."""
-    re, im, re1, im1 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+    zero = fill(sine, 0.0)
+    re, im, re1, im1 = zero, zero, zero, zero
     for k in range(n, 0, -1):
-        a, b = load(waves, k), load(waves, n + 1 + k)
+        a, b = load_like(sine, waves, k), load_like(sine, waves, n + 1 + k)
         a1, b1 = a * float(k), b * float(k)
         re, im = re * cosine - im * sine + b, re * sine + im * cosine - a
         re1, im1 = re1 * cosine - im1 * sine + a1, re1 * sine + im1 * cosine + b1
-    return re * cosine - im * sine + load(waves, n + 1), (re1 * cosine - im1 * sine) * math.pi
+    return re * cosine - im * sine + load_like(sine, waves, n + 1), (re1 * cosine - im1 * sine) * math.pi
 
 
 @njit(**INLINE)
 def wave_jet(waves, n, sine, cosine):
     """f, f' and f'' at a point (derivatives with respect to s)."""
-    re, im, re1, im1, re2, im2 = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+    zero = fill(sine, 0.0)
+    re, im, re1, im1, re2, im2 = zero, zero, zero, zero, zero, zero
     for k in range(n, 0, -1):
-        a, b = load(waves, k), load(waves, n + 1 + k)
+        a, b = load_like(sine, waves, k), load_like(sine, waves, n + 1 + k)
         a1, b1 = a * float(k), b * float(k)
         re, im = re * cosine - im * sine + b, re * sine + im * cosine - a
         re1, im1 = re1 * cosine - im1 * sine + a1, re1 * sine + im1 * cosine + b1
         re2, im2 = re2 * cosine - im2 * sine - b1 * float(k), re2 * sine + im2 * cosine + a1 * float(k)
     return (
-        re * cosine - im * sine + load(waves, n + 1),
+        re * cosine - im * sine + load_like(sine, waves, n + 1),
         (re1 * cosine - im1 * sine) * math.pi,
         (re2 * cosine - im2 * sine) * (math.pi * math.pi),
     )
