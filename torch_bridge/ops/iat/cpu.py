@@ -30,17 +30,21 @@ def iat_decoupled(z: Tensor, core: iatcore.IAT, pattern_from: Tensor) -> Tensor:
 
 def _array(tensor: Tensor) -> np.ndarray:
     """The same memory as a numpy array."""
-    return tensor.detach().resolve_neg().numpy()
+    tensor = tensor.detach()
+    return (tensor.resolve_neg() if tensor.is_neg() else tensor).numpy()
 
 
 def _rows(tensor: Tensor) -> np.ndarray:
     """Contiguous rows (n, d); a copy only if the tensor is not contiguous."""
-    return _array(tensor.reshape(-1, tensor.shape[-1]).contiguous())
+    if tensor.ndim != 2:
+        tensor = tensor.reshape(-1, tensor.shape[-1])
+    return _array(tensor if tensor.is_contiguous() else tensor.contiguous())
 
 
 def _tensor(rows: np.ndarray, like: Tensor, size: int) -> Tensor:
     """Rows (n, size) as a tensor with the leading shape of another."""
-    return torch.from_numpy(rows.reshape(*like.shape[:-1], size))
+    tensor = torch.from_numpy(rows)
+    return tensor if like.ndim == 2 else tensor.view(*like.shape[:-1], size)
 
 
 class _Transform(torch.autograd.Function):
