@@ -2,6 +2,7 @@
 
 from . import gates
 from .bases import Basis, basis
+from .derivatives import SingularWarning
 from .discrete import DiscreteIAT
 from .gates import Gate
 from .pattern import ActivationPattern, from_intervals
@@ -15,6 +16,7 @@ __all__ = [
     "DiscreteIAT",
     "Gate",
     "IATReLU",
+    "SingularWarning",
     "basis",
     "from_intervals",
     "gates",

@@ -359,6 +359,37 @@ def moment_plan(p: Basis, q: Basis, knots: Sequence[Fraction]) -> MomentPlan:
     # q h multiplies two waves: the phase of the product is at most the sum of both
     phase = (p.max_frequency + q.max_frequency) * math.pi * width.max() / 2
     points = gauss_points(phase, degree) if n else degree // 2 + 1
+    return MomentPlan(
+        _cuts(frame, knots),
+        np.array([float(x) for x in frame[:-1]]),
+        width,
+        gauss_rule(points),
+        _moment_side(p, frame),
+        _moment_side(q, frame),
+    )
+
+
+class CrossingPlan(NamedTuple):
+    """Tables of :mod:`iatcore.kernels.crossings` for patterns on given knots; sides are p, q, p', q', p''."""
+
+    cuts: Cuts
+    frame: tuple[Floats, Floats]
+    sides: tuple
+
+
+def crossing_plan(p: Basis, q: Basis, knots: Sequence[Fraction]) -> CrossingPlan:
+    """Tables for sums over the crossings of patterns whose pieces are ``knots``."""
+    frame = refine(p.knots, q.knots, knots)
+    slopes = p.derivative()
+    return CrossingPlan(
+        _cuts(frame, knots),
+        (np.array([float(x) for x in frame[:-1]]), np.array([float(w) for w in widths(frame)])),
+        tuple(_moment_side(b, frame) for b in (p, q, slopes, q.derivative(), slopes.derivative())),
+    )
+
+
+def _cuts(frame: Sequence[Fraction], knots: Sequence[Fraction]) -> Cuts:
+    """How the pieces between ``knots`` are cut by a frame that refines them."""
     first, cuts = [0], []
     for k in range(len(knots) - 1):
         left, length = knots[k], knots[k + 1] - knots[k]
@@ -367,15 +398,7 @@ def moment_plan(p: Basis, q: Basis, knots: Sequence[Fraction]) -> MomentPlan:
                 alpha, beta = (a - left) / length, (b - left) / length
                 cuts.append((float(alpha), float(beta), float(1 - alpha), float(1 - beta)))
         first.append(len(cuts))
-    columns = np.array(cuts).T
-    return MomentPlan(
-        Cuts(np.array(first, dtype=np.int64), *(np.ascontiguousarray(c) for c in columns)),
-        np.array([float(x) for x in frame[:-1]]),
-        width,
-        gauss_rule(points),
-        _moment_side(p, frame),
-        _moment_side(q, frame),
-    )
+    return Cuts(np.array(first, dtype=np.int64), *(np.ascontiguousarray(c) for c in np.array(cuts).T))
 
 
 def _moment_side(basis: Basis, frame: Sequence[Fraction]) -> tuple:

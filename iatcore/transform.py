@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,28 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from . import gates
 from .bases import Basis, basis
 from .checks import check_pair, check_rows
+from .derivatives import CrossingSums, SingularWarning, slope_integrals
 from .discrete import DiscreteIAT
 from .gates import Gate
 from .gram import gram
-from .kernels import fused
-from .kernels.local import local_batch, local_tables
+from .kernels import crossings, fused
 from .kernels.quadrature import APPLY, MATRIX, moment_batch
 from .pattern import ActivationPattern, activation_pattern, crossing_capacity
-from .plan import MomentPlan, local_plan, moment_plan, wave_frame, wave_grid, waves
+from .plan import MomentPlan, moment_plan
+from .runners import LocalRunner, LocalWaveRunner, WaveRunner, crossing_store, is_local, is_wave
 from .threads import over_rows
 
 Floats = NDArray[np.float64]
-LOCAL_DEGREE = 2
-
-
-def is_local(b: Basis) -> bool:
-    """Whether closed forms per piece apply: piecewise polynomials of degree at most 2."""
-    return b.is_piecewise and b.degree <= LOCAL_DEGREE
-
-
-def is_wave(b: Basis) -> bool:
-    """Whether the basis is trigonometric."""
-    return b.is_trigonometric and b.max_frequency > 0
 
 
 class IAT:
@@ -174,6 +165,88 @@ class IAT:
             out = self._tangent(rows, other)
         return out.astype(dtype, copy=False).reshape(*shape, self.out_size)
 
+    def hessian(self, z: ArrayLike) -> NDArray[Any]:
+        """Second derivatives of u, shape (..., d_out, d_in, d_in), symmetric in the last two; IAT (22).
+
+        ``sum (1/|f'(r)|) [jump q p p^T - c d/ds(q p p^T / f')](r)`` over the crossings r of gate levels s_j, with
+        ``jump = t_j - t_{j-1}`` and ``c = jump s_j``. A crossing at a breakpoint of p or q counts one half from each
+        side, which is what central differences tend to.
+
+        Rows in which f touches a level without crossing it, has a multiple root there or equals it on an interval have
+        no second derivative: they are nan, with a :class:`iatcore.SingularWarning`.
+        """
+        rows, shape, dtype = check_rows(z, self.in_size, "z")
+        y = rows.astype(np.float64)
+        pattern = self.pattern(y)
+        out, singular = self._crossing_sums(crossings.HESSIAN, pattern, y)
+        singular = (singular | (pattern.unresolved > 0)) & pattern.finite
+        if singular.any():
+            where = np.flatnonzero(singular)
+            message = f"no second derivatives in {len(where)} of {len(y)} rows, the first is row {where[0]}: "
+            warnings.warn(message + "f touches a level there", SingularWarning, stacklevel=2)
+            out[singular] = np.nan
+        return out.astype(dtype, copy=False).reshape(*shape, self.out_size, self.in_size, self.in_size)
+
+    def hessian_vjp(self, z: ArrayLike, g: ArrayLike, v: ArrayLike) -> NDArray[Any]:
+        """``sum_i g_i H_i(z) v`` with H_i the second derivatives of u_i: the derivative of ``v^T J(z)^T g``.
+
+        Shapes (..., d_in), (..., d_out), (..., d_in), equal in front, to (..., d_in). Crossings without slope are left
+        out, so rows that :meth:`hessian` gives as nan are finite here.
+        """
+        (rows, g_rows, v_rows), shape, dtype = self._triple(z, g, v, "v")
+        out = self.second_rows(rows, g_rows, v_rows)
+        return out.astype(dtype, copy=False).reshape(*shape, self.in_size)
+
+    def pattern_vjp(self, z: ArrayLike, x: ArrayLike, g: ArrayLike) -> NDArray[Any]:
+        """Derivative of ``g^T S(D(z)) x`` with respect to z, IAT (22), (24): ``sum jump (p^T x) (q^T g) p / |f'|``.
+
+        The gradient with respect to the weights that make the pattern of the decoupled form. Shapes (..., d_in),
+        (..., d_in), (..., d_out), equal in front, to (..., d_in).
+        """
+        (rows, g_rows, x_rows), shape, dtype = self._triple(z, g, x, "x")
+        out = self.motion_rows(rows, x_rows, g_rows)
+        return out.astype(dtype, copy=False).reshape(*shape, self.in_size)
+
+    def gate_vjp(self, z: ArrayLike, g: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Derivatives of ``g^T u`` with respect to the slopes and to the breakpoints of the gate.
+
+        ``du/dt_j = integral over {s_j < f <= s_{j+1}} of q f``, and
+        ``du/ds_j = -(t_j - t_{j-1}) s_j sum q(r) / |f'(r)|`` over the crossings r of s_j.
+
+        Returns:
+            shapes (..., m + 1) and (..., m); sum over the batch for a gradient. Where f does not cross a level but
+            jumps over it, as ``rect`` does, the second is 0 almost everywhere.
+        """
+        rows, other, shape, dtype = check_pair(z, self.in_size, "z", g, self.out_size, "g")
+        y, h = rows.astype(np.float64), other.astype(np.float64)
+        pattern = self.pattern(y)
+        slopes = slope_integrals(pattern, self._plan(pattern.knots), y, h)
+        points = self._crossing_sums(crossings.BREAKPOINTS, pattern, y, g=h)[0]
+        return (
+            slopes.astype(dtype, copy=False).reshape(*shape, -1),
+            points.astype(dtype, copy=False).reshape(*shape, -1),
+        )
+
+    def second_rows(self, z: NDArray[Any], g: NDArray[Any], v: NDArray[Any]) -> Floats:
+        """Rows of :meth:`hessian_vjp`."""
+        y = z.astype(np.float64)
+        return self._crossing_sums(crossings.SECOND, self.pattern(y), y, g.astype(np.float64), v.astype(np.float64))[0]
+
+    def motion_rows(self, z: NDArray[Any], x: NDArray[Any], g: NDArray[Any]) -> Floats:
+        """Rows of :meth:`pattern_vjp`."""
+        y = z.astype(np.float64)
+        return self._crossing_sums(crossings.MOTION, self.pattern(y), y, g.astype(np.float64), x.astype(np.float64))[0]
+
+    def _triple(self, z: ArrayLike, g: ArrayLike, v: ArrayLike, name: str) -> Any:
+        """Three batches of one leading shape as rows, that shape, and the widest dtype."""
+        checked = [
+            check_rows(z, self.in_size, "z"), check_rows(g, self.out_size, "g"), check_rows(v, self.in_size, name)
+        ]  # fmt: skip
+        shapes = [shape for _, shape, _ in checked]
+        if not shapes[0] == shapes[1] == shapes[2]:
+            raise ValueError(f"z, g and {name} must have one leading shape, got {shapes[0]}, {shapes[1]}, {shapes[2]}")
+        return [rows for rows, _, _ in checked], shapes[0], np.result_type(*(dtype for _, _, dtype in checked))
+
     def lipschitz(self) -> float:
         """A constant L with ``|u(z) - u(y)| <= L |z - y|`` for all z, y.
 
@@ -232,10 +305,10 @@ class IAT:
     def _runner(self) -> Any:
         """The fused kernel with its tables, as a function of direction."""
         if self._kind == ("local", "local"):
-            return _LocalRunner(self.p, self.q, self._gate_arrays)
+            return LocalRunner(self.p, self.q, self._gate_arrays)
         if self._kind == ("local", "wave"):
-            return _LocalWaveRunner(self.p, self.q, self._gate_arrays)
-        return _WaveRunner(self.p, self.q, self._gate_arrays)
+            return LocalWaveRunner(self.p, self.q, self._gate_arrays)
+        return WaveRunner(self.p, self.q, self._gate_arrays)
 
     def _run(
         self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any = None, mode: int = fused.RECOMPUTE
@@ -247,7 +320,7 @@ class IAT:
         if len(self.gate.jumps) != 1:
             return None
         blocks, slots = -(-batch // 8), crossing_capacity(self.p.max_frequency, 1)
-        return _crossing_store(blocks, slots)
+        return crossing_store(blocks, slots)
 
     # -- over a stored pattern -----------------------------------------------------------------------------------
 
@@ -291,25 +364,17 @@ class IAT:
         rows = h.astype(np.float64)
         out = self._apply_rows(pattern, rows, transpose)
         if not self.gate.is_continuous:
-            out += self._jump_terms(pattern, z.astype(np.float64), rows, transpose)
+            # a crossing without slope has no derivative; nothing is added for it
+            y = z.astype(np.float64)
+            if transpose:
+                out += self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]
+            else:
+                out += self._crossing_sums(crossings.TANGENT, pattern, y, v=rows)[0]
         return out.astype(z.dtype, copy=False)
 
-    def _jump_terms(self, pattern: ActivationPattern, z: Floats, h: Floats, transpose: bool) -> Floats:
-        """``sum (t_j - t_{j-1}) s_j q(r) p(r)^T / |f'(r)|`` over crossings r of level s_j, applied to h."""
-        row = np.repeat(np.arange(len(pattern)), np.diff(pattern.offsets))
-        weight = np.array(self.gate.jumps)[pattern.level] * np.array(self.gate.breakpoints)[pattern.level]
-        use = np.flatnonzero(weight)
-        row, weight, piece = row[use], weight[use], pattern.piece[use]
-        s = np.clip(pattern.all_positions()[use], -1.0, 1.0)
-        out = np.zeros((len(z), self.in_size if transpose else self.out_size))
-        p, q = self.p.on_pieces(piece, s), self.q(s)
-        speed = np.abs(np.einsum("jr,rj->r", self.p.derivative().on_pieces(piece, s), z[row]))
-        # a crossing without speed has no derivative; nothing is added for it
-        weight = np.divide(weight, speed, out=np.zeros_like(weight), where=speed > 0)
-        source, target = (q, p) if transpose else (p, q)
-        value = np.einsum("jr,rj->r", source, h[row]) * weight
-        np.add.at(out, row, (target * value).T)
-        return out
+    @cached_property
+    def _crossing_sums(self) -> CrossingSums:
+        return CrossingSums(self.p, self.q, self.gate)
 
 
 class IATReLU(IAT):
@@ -317,76 +382,3 @@ class IATReLU(IAT):
 
     def __init__(self, p: Any, q: Any) -> None:
         super().__init__(p, q, gates.relu())
-
-
-class _Crossings(NamedTuple):
-    """Room for the crossings of a batch: addresses of positions, directions, signs at -1, crossings used."""
-
-    addresses: tuple[int, int, int, int]
-    arrays: tuple[NDArray[Any], ...]
-
-
-def _crossing_store(blocks: int, slots: int) -> _Crossings:
-    positions = np.empty((2, blocks, slots, 8))
-    firsts, used = np.empty((blocks, 8)), np.empty(blocks, np.int64)
-    arrays = (positions[0], positions[1], firsts, used)
-    return _Crossings(tuple(a.ctypes.data for a in arrays), arrays)  # type: ignore[arg-type]
-
-
-class _LocalRunner:
-    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
-        a, whole = local_plan(p, q), gram(p, q)
-        constants = (a.rule, a.widths)
-        self.tables = {
-            "forward": local_tables(a.p, a.p, a.q, a.mass_qp, *constants, whole, gate),
-            "backward": local_tables(a.p, a.q, a.p, a.mass_pq, *constants, whole.T, gate),
-        }
-        self.cost = 5.0 * len(a.widths)
-
-    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
-        return local_batch, (z, h, out, same, self.tables[direction].numbers)
-
-
-class _LocalWaveRunner:
-    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
-        w = waves(q)
-        f, whole = wave_frame(p, w.n, by_parts=False, constant=True), gram(p, q)
-        ends = (f.lefts, f.widths)
-        self.tables = {
-            "forward": fused.local_wave_tables(f.side, (*ends, f.factors, f.full, f.rule), w, whole, gate),
-            "backward": fused.local_wave_tables(f.side, (*ends, f.factors_test, f.full_test, f.rule), w, whole.T, gate),
-        }
-        self.cost = 5.0 * len(f.lefts) * (1 + w.n)
-
-    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
-        kind = fused.POLY_TO_WAVE if direction == "forward" else fused.WAVE_TO_POLY
-        return fused.local_wave_batch, (z, h, out, kind, self.tables[direction].numbers)
-
-
-class _WaveRunner:
-    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
-        w = waves(p)
-        self.both = is_wave(q)
-        w_q = waves(q) if self.both else w
-        # with two trigonometric sides no frame is used; any valid tables do
-        constant = any(h.frequency == 0 for h in p.harmonics)
-        f = wave_frame(basis("rect", 1) if self.both else q, w.n, by_parts=True, constant=constant)
-        grid, capacity = wave_grid(w.n), crossing_capacity(w.n, len(gate[0]))
-
-        def tables(integrand: Any, test: Any, factors: Floats, full: Floats) -> Any:
-            frame = (f.low, f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.nodes, f.rule)
-            return fused.crossing_tables(w, integrand, test, f.side, grid, frame, gate, capacity)
-
-        self.tables = {
-            "forward": tables(w, w_q, f.factors_test, f.full_test),
-            "backward": tables(w_q, w, f.factors, f.full),
-        }
-        self.nothing = _crossing_store(0, 0)
-        self.cost = 20.0 * w.n * (4 + w.n)
-
-    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
-        forward = direction == "forward"
-        kind = fused.WAVE_TO_WAVE if self.both else fused.WAVE_TO_POLY if forward else fused.POLY_TO_WAVE
-        if saved is None:
-            saved, mode = self.nothing, fused.RECOMPUTE
-        return fused.crossing_batch, (z, h, out, kind, same, self.tables[direction].numbers, saved.addresses, mode)

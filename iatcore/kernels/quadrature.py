@@ -165,6 +165,42 @@ def moment_batch(team, pattern, *args):
 
 
 @njit(**OPTIONS)
+def slope_rows(pattern, cuts, frame, integrand, test, h, g, out, start, stop):
+    """``out[r, j] = g^T integral over {slope number j} of t h ds`` for rows ``start .. stop - 1``."""
+    initial, offsets, piece, offset, level, rising = pattern
+    most = max(integrand[6], test[6], 0)
+    size_h = integrand[1].shape[0] + integrand[3].shape[0]
+    size_t = test[1].shape[0] + test[3].shape[0]
+    scratch = (
+        np.empty(most + 1), np.empty(most + 1), np.empty(size_h, np.int64), np.empty(size_h),
+        np.empty(size_t, np.int64), np.empty(size_t),
+    )  # fmt: skip
+    part = np.empty((g.shape[1], 1))
+    for r in range(start, stop):
+        out[r] = 0.0
+        at = offsets[r]
+        for k in range(initial.shape[1]):
+            state, t, rest, inside = initial[r, k], 0.0, 1.0, True
+            while inside:
+                inside = at < offsets[r + 1] and piece[at] == k
+                t1, rest1 = decode(offset[at]) if inside else (1.0, 0.0)
+                part[:] = 0.0
+                add_subpieces(k, t, rest, t1, rest1, 1.0, cuts, frame, integrand, test, APPLY, h[r], part, scratch)
+                for i in range(g.shape[1]):
+                    out[r, state] += g[r, i] * part[i, 0]
+                if inside:
+                    state = level[at] + 1 if rising[at] else level[at]
+                    t, rest = t1, rest1
+                    at += 1
+
+
+@njit(**OPTIONS)
+def slope_batch(team, pattern, *args):
+    """:func:`slope_rows` on a whole batch."""
+    share(team, slope_rows, (pattern, *args), pattern[0].shape[0])
+
+
+@njit(**OPTIONS)
 def measure_rows(pattern, widths, weights):
     """Per row the sum of ``weights[slope number]`` times the lengths of the intervals of a stored pattern."""
     initial, offsets, piece, offset, level, rising = pattern

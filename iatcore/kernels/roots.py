@@ -269,6 +269,13 @@ def quadratic_crossings(a0, a1, a2, offsets, rising):
 
 
 @njit(**OPTIONS)
+def is_tangent(a0, a1, a2):
+    """Whether a quadratic in Bernstein form has, to rounding, a double root inside [0, 1]."""
+    opposite = (a0 > 0.0 and a1 < 0.0 and a2 > 0.0) or (a0 < 0.0 and a1 > 0.0 and a2 < 0.0)
+    return opposite and abs(a1 * a1 - a0 * a2) <= 8.0 * EPS * (a1 * a1 + a0 * a2)
+
+
+@njit(**OPTIONS)
 def piece_crossings(coefficients, degree, waves, n, left, width, parts, level, offsets, rising, stack, roots, ups):
     """All crossings of one level on one piece, in order; returns their number and that of unresolved parts.
 
@@ -282,7 +289,8 @@ def piece_crossings(coefficients, degree, waves, n, left, width, parts, level, o
             return 0, 0
         a0, a2 = coefficients[0] - level, coefficients[degree] - level
         if degree == 2:
-            return quadratic_crossings(a0, coefficients[1] - level, a2, offsets, rising), 0
+            a1 = coefficients[1] - level
+            return quadratic_crossings(a0, a1, a2, offsets, rising), 1 if is_tangent(a0, a1, a2) else 0
         if (a0 > 0.0) == (a2 > 0.0):
             return 0, 0
         offsets[0], rising[0] = encode(a0 / (a0 - a2), a2 / (a2 - a0)), a2 > 0.0

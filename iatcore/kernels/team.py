@@ -15,7 +15,7 @@ from numba import cfunc, njit, types
 from numba.core import cgutils, errors
 from numba.extending import intrinsic
 
-from .blocks import INLINE, OPTIONS
+from .blocks import OPTIONS
 
 LINE = 8
 """Entries of a cache line."""
@@ -181,11 +181,12 @@ def _openmp_team(typingctx: Any, fork: Any, entry: Any, board: Any, threads: Any
     return types.void(types.int64, types.int64, types.int64, types.int64), codegen
 
 
-@njit(**INLINE)
+@njit(forceinline=True, nogil=True, error_model="numpy")
 def share(team, kernel, arguments, rows):
     """Call ``kernel(*arguments, start, stop)`` on ranges that cover ``rows`` rows.
 
-    It is inlined, since a compiled function as an argument of another cannot be kept on disk.
+    It is inlined and not kept on disk itself, since an index of compiled code cannot hold signatures with a compiled
+    function as an argument.
 
     Args:
         team: ``(board, job, helpers, chunk, fork, entry)``: address of a board that nobody else posts on, a number

@@ -47,8 +47,8 @@ class IAT(nn.Module):
         mesh: None is exact; M >= 1 is the sum over M midpoints, IAT (12).
         scale: multiplies q; ``"he"`` is :func:`iatcore.scaling.he_scale`, with which layers initialised by
             He's rule keep their variance; None is 1.
-        derivatives: 1 or ``"any"``, of the exact transform: with 1 a CPU tensor is transformed by compiled
-            code that is differentiable once; ``"any"`` is slower and differentiable to any order.
+        derivatives: 1, 2 or ``"any"``, of the exact transform: with 1 or 2 a CPU tensor is transformed by compiled
+            code that is differentiable twice; ``"any"`` is slower and differentiable to any order.
         device, dtype: accepted as by every module of torch, checked, and without effect.
 
     Shape:
@@ -70,7 +70,7 @@ class IAT(nn.Module):
         dim: int = -1,
         mesh: int | None = None,
         scale: float | Literal["he"] | None = "he",
-        derivatives: Derivatives = 1,
+        derivatives: Derivatives = 2,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -168,7 +168,7 @@ class IATReLU(IAT):
         dim: int = -1,
         mesh: int | None = None,
         scale: float | Literal["he"] | None = "he",
-        derivatives: Derivatives = 1,
+        derivatives: Derivatives = 2,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -216,9 +216,9 @@ def _check_activation(activation: Activation | None, gate: Gate | str, mesh: int
 
 
 def _check_derivatives(derivatives: Any) -> Derivatives:
-    if derivatives == "any" or (derivatives == 1 and not isinstance(derivatives, bool)):
+    if derivatives == "any" or (derivatives in (1, 2) and not isinstance(derivatives, bool)):
         return derivatives
-    raise ValueError(f"derivatives must be 1 or 'any', got {derivatives!r}")
+    raise ValueError(f"derivatives must be 1, 2 or 'any', got {derivatives!r}")
 
 
 def _check_placement(device: torch.device | str | None, dtype: torch.dtype | None) -> None:

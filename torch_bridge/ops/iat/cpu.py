@@ -1,7 +1,13 @@
-"""The transform on CPU tensors: compiled code of :class:`iatcore.IAT` behind autograd functions."""
+"""The transform on CPU tensors: compiled code of :class:`iatcore.IAT` behind autograd functions.
+
+``u(z)`` is differentiable twice: the gradient ``J^T g`` is a function of z and g, whose own derivatives are sums over
+the crossings (``hessian_vjp``) and ``J v``. The decoupled form gives its first derivatives, and through the reference
+implementation its second ones.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,18 +20,23 @@ from ..team import join_torch_team
 
 join_torch_team()
 
+Decoupled = Callable[[Tensor, Tensor], Tensor]
+"""The decoupled form as a function of z and of the coefficients that the pattern is taken from."""
+
 
 def iat(z: Tensor, core: iatcore.IAT) -> Tensor:
-    """``u`` for z (..., d_in), float32 or float64 on the CPU; differentiable once."""
+    """``u`` for z (..., d_in), float32 or float64 on the CPU; differentiable twice."""
     if torch.is_grad_enabled() and z.requires_grad:
         return _Transform.apply(z, core)
     return _tensor(core.forward(_rows(z))[0], z, core.out_size)
 
 
-def iat_decoupled(z: Tensor, core: iatcore.IAT, pattern_from: Tensor) -> Tensor:
-    """``S(D) z``, D the pattern of ``pattern_from``, a constant: linear in z, differentiable to any order."""
-    pattern = core.pattern(_array(pattern_from))
-    return _Linear.apply(z, core, pattern, False)
+def iat_decoupled(z: Tensor, core: iatcore.IAT, pattern_from: Tensor, again: Decoupled) -> Tensor:
+    """``S(D) z``, D the pattern of ``pattern_from``; ``again`` computes the same differentiably to any order."""
+    if pattern_from.requires_grad and torch.is_grad_enabled():
+        return _Decoupled.apply(z, pattern_from, core, again)
+    # the pattern is a constant, so u is linear in z: differentiable to any order
+    return _Linear.apply(z, core, core.pattern(_array(pattern_from)), False)
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -70,15 +81,64 @@ def _gradient(z: Tensor, g: Tensor, core: iatcore.IAT, crossings: Any) -> Tensor
 
 
 class _Gradient(torch.autograd.Function):
-    """``J(z)^T g``; a function of its own so that differentiating it raises an error that says what to do."""
+    """``J(z)^T g`` as a function of both."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, g: Tensor, core: iatcore.IAT, crossings: Any) -> Tensor:
+        ctx.save_for_backward(z, g)
+        ctx.core = core
         return _gradient(z, g, core, crossings)
 
     @staticmethod
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        z, g = ctx.saved_tensors
+        return *_Second.apply(z, g, v, ctx.core, ctx.needs_input_grad[:2]), None, None
+
+
+class _Second(torch.autograd.Function):
+    """``sum_i g_i H_i(z) v`` and ``J(z) v``; a function of its own so that differentiating it says what to do."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Tensor, g: Tensor, v: Tensor, core: iatcore.IAT, wanted: tuple[bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        rows, directions = _rows(z), _rows(v)
+        second = core.second_rows(rows, _rows(g), directions).astype(rows.dtype, copy=False) if wanted[0] else None
+        tangent = core.jvp(rows, directions) if wanted[1] else None
+        return (
+            None if second is None else _tensor(second, z, core.in_size),
+            None if tangent is None else _tensor(tangent, z, core.out_size),
+        )
+
+    @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
-        raise RuntimeError('this transform is differentiable once; construct it with derivatives="any" for more')
+        raise RuntimeError('this transform is differentiable twice; construct it with derivatives="any" for more')
+
+
+class _Decoupled(torch.autograd.Function):
+    """``S(D(x)) z`` with gradients to z and, by the motion of the crossings, to x."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, x: Tensor, core: iatcore.IAT, again: Decoupled) -> Tensor:
+        ctx.save_for_backward(z, x)
+        ctx.core, ctx.again = core, again
+        ctx.pattern = core.pattern(_array(x))
+        return torch.from_numpy(core.apply(ctx.pattern, _array(z)))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        z, x = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[:2]
+        if torch.is_grad_enabled():
+            inputs = [t for t, want in zip((z, x), wanted, strict=True) if want]
+            found = iter(torch.autograd.grad(ctx.again(z, x), inputs, g, create_graph=True))
+            return next(found) if wanted[0] else None, next(found) if wanted[1] else None, None, None
+        linear = torch.from_numpy(ctx.core.apply_transpose(ctx.pattern, _array(g))) if wanted[0] else None
+        motion = None
+        if wanted[1]:
+            rows = ctx.core.motion_rows(_rows(x), _rows(z), _rows(g)).astype(_array(x).dtype, copy=False)
+            motion = _tensor(rows, x, ctx.core.in_size)
+        return linear, motion, None, None
 
 
 class _Linear(torch.autograd.Function):

@@ -14,7 +14,7 @@ from iatcore import Basis, Gate
 
 from . import cpu, reference
 
-Derivatives = Literal[1, "any"]
+Derivatives = Literal[1, 2, "any"]
 EXACT = (torch.float32, torch.float64)
 """What the compiled code takes and returns."""
 
@@ -44,7 +44,7 @@ class Transform:
         return {"p": self.p, "q": self.q, "gate": self.gate}
 
 
-def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, derivatives: Derivatives = 1) -> Tensor:
+def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, derivatives: Derivatives = 2) -> Tensor:
     """``u = integral over [-1, 1] of q(s) a(f(s)) p(s)^T z ds`` with ``f = p^T z``, IAT (4), (17), (18).
 
     Args:
@@ -52,9 +52,8 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
             returned in its own dtype, integers count as float64.
         transform: the bases and the gate.
         pattern_from: coefficients of the same shape that f is taken from instead of z, IAT (24)-(26).
-        derivatives: 1 computes on the CPU by compiled code, which is differentiable once; ``"any"`` by
-            :mod:`.reference`, which is differentiable to any order. Other devices, and gradients through
-            ``pattern_from``, use the reference in either case.
+        derivatives: 1 or 2 computes on the CPU by compiled code, which is differentiable twice; ``"any"`` by
+            :mod:`.reference`, which is differentiable to any order. Other devices use the reference in either case.
 
     Returns:
         (..., d_out). Rows with nan or inf are nan.
@@ -62,9 +61,9 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
     Raises:
         TypeError: complex or bool tensors.
         ValueError: shapes that do not fit.
-        RuntimeError: a second derivative with ``derivatives=1`` on the CPU.
+        RuntimeError: a third derivative on the CPU, unless ``derivatives`` is ``"any"``.
     """
-    if pattern_from is None and derivatives == 1 and z.dtype in EXACT and z.device.type == "cpu":
+    if pattern_from is None and derivatives != "any" and z.dtype in EXACT and z.device.type == "cpu":
         # nothing to convert: the way of nearly every call, kept short
         reference.check_shapes(z, transform.p.size, None)
         return cpu.iat(z, transform.core)
@@ -72,13 +71,14 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
     if pattern_from is not None:
         pattern_from = computable(pattern_from, "pattern_from")
     reference.check_shapes(z, transform.p.size, pattern_from)
-    moving = pattern_from is not None and pattern_from.requires_grad and torch.is_grad_enabled()
-    if z.device.type != "cpu" or derivatives == "any" or moving:
+    if z.device.type != "cpu" or derivatives == "any":
         u = reference.iat(z, transform.plan, pattern_from)
     elif pattern_from is None:
         u = cpu.iat(z, transform.core)
     else:
-        u = cpu.iat_decoupled(z, transform.core, pattern_from)
+        u = cpu.iat_decoupled(
+            z, transform.core, pattern_from, lambda x, source: reference.iat(x, transform.plan, source)
+        )
     return u.to(dtype)
 
 

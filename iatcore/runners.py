@@ -1,0 +1,101 @@
+"""Which fused kernel serves a pair of bases, with its tables."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bases import Basis, basis
+from .gram import gram
+from .kernels import fused
+from .kernels.local import local_batch, local_tables
+from .pattern import crossing_capacity
+from .plan import local_plan, wave_frame, wave_grid, waves
+
+Floats = NDArray[np.float64]
+LOCAL_DEGREE = 2
+
+
+def is_local(b: Basis) -> bool:
+    """Whether closed forms per piece apply: piecewise polynomials of degree at most 2."""
+    return b.is_piecewise and b.degree <= LOCAL_DEGREE
+
+
+def is_wave(b: Basis) -> bool:
+    """Whether the basis is trigonometric."""
+    return b.is_trigonometric and b.max_frequency > 0
+
+
+class Crossings(NamedTuple):
+    """Room for the crossings of a batch: addresses of positions, directions, signs at -1, crossings used."""
+
+    addresses: tuple[int, int, int, int]
+    arrays: tuple[NDArray[Any], ...]
+
+
+def crossing_store(blocks: int, slots: int) -> Crossings:
+    positions = np.empty((2, blocks, slots, 8))
+    firsts, used = np.empty((blocks, 8)), np.empty(blocks, np.int64)
+    arrays = (positions[0], positions[1], firsts, used)
+    return Crossings(tuple(a.ctypes.data for a in arrays), arrays)  # type: ignore[arg-type]
+
+
+class LocalRunner:
+    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
+        a, whole = local_plan(p, q), gram(p, q)
+        constants = (a.rule, a.widths)
+        self.tables = {
+            "forward": local_tables(a.p, a.p, a.q, a.mass_qp, *constants, whole, gate),
+            "backward": local_tables(a.p, a.q, a.p, a.mass_pq, *constants, whole.T, gate),
+        }
+        self.cost = 5.0 * len(a.widths)
+
+    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
+        return local_batch, (z, h, out, same, self.tables[direction].numbers)
+
+
+class LocalWaveRunner:
+    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
+        w = waves(q)
+        f, whole = wave_frame(p, w.n, by_parts=False, constant=True), gram(p, q)
+        ends = (f.lefts, f.widths)
+        self.tables = {
+            "forward": fused.local_wave_tables(f.side, (*ends, f.factors, f.full, f.rule), w, whole, gate),
+            "backward": fused.local_wave_tables(f.side, (*ends, f.factors_test, f.full_test, f.rule), w, whole.T, gate),
+        }
+        self.cost = 5.0 * len(f.lefts) * (1 + w.n)
+
+    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
+        kind = fused.POLY_TO_WAVE if direction == "forward" else fused.WAVE_TO_POLY
+        return fused.local_wave_batch, (z, h, out, kind, self.tables[direction].numbers)
+
+
+class WaveRunner:
+    def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
+        w = waves(p)
+        self.both = is_wave(q)
+        w_q = waves(q) if self.both else w
+        # with two trigonometric sides no frame is used; any valid tables do
+        constant = any(h.frequency == 0 for h in p.harmonics)
+        f = wave_frame(basis("rect", 1) if self.both else q, w.n, by_parts=True, constant=constant)
+        grid, capacity = wave_grid(w.n), crossing_capacity(w.n, len(gate[0]))
+
+        def tables(integrand: Any, test: Any, factors: Floats, full: Floats) -> Any:
+            frame = (f.low, f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.nodes, f.rule)
+            return fused.crossing_tables(w, integrand, test, f.side, grid, frame, gate, capacity)
+
+        self.tables = {
+            "forward": tables(w, w_q, f.factors_test, f.full_test),
+            "backward": tables(w_q, w, f.factors, f.full),
+        }
+        self.nothing = crossing_store(0, 0)
+        self.cost = 20.0 * w.n * (4 + w.n)
+
+    def prepare(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> Any:
+        forward = direction == "forward"
+        kind = fused.WAVE_TO_WAVE if self.both else fused.WAVE_TO_POLY if forward else fused.POLY_TO_WAVE
+        if saved is None:
+            saved, mode = self.nothing, fused.RECOMPUTE
+        return fused.crossing_batch, (z, h, out, kind, same, self.tables[direction].numbers, saved.addresses, mode)
