@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bases import Basis
+from .certificate import Crossings, certified_crossings
 from .checks import check_rows
 from .gates import Gate
 from .kernels.fused import crossing_table_batch
@@ -30,6 +31,8 @@ from .threads import over_rows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+CLOSE = 1e-6
+"""Pairs of crossings nearer than this are decided again where a certificate is asked for."""
 COST_OF_A_CROSSING = 50
 """Nanoseconds, about."""
 
@@ -49,7 +52,8 @@ class ActivationPattern:
             ``t - 1`` from the right end, so that narrow intervals keep their width.
         level, rising: which breakpoint is crossed, and in which direction.
         finite: (B,) whether the row of z was finite.
-        unresolved: (B,) parts of cells that no bound decided; the signs at their ends did.
+        unresolved: (B,) parts of cells that no bound decided; the signs at their ends did. Multiple roots are among
+            them: in no arithmetic of finite precision a bound tells them from a close pair.
         batch_shape: leading shape of z.
     """
 
@@ -138,27 +142,124 @@ class ActivationPattern:
         """The set where the slope is zero, as a pattern with slopes 0 and 1."""
         return replace(self, gate_slopes=tuple(float(t == 0) for t in self.gate_slopes))
 
-    def symmetric_difference(self, other: ActivationPattern) -> ActivationPattern:
-        """Where exactly one of two patterns of the same batch has a slope that is not zero.
+    def union(self, other: ActivationPattern) -> ActivationPattern:
+        """Where at least one of two patterns of a batch has a slope that is not zero, as slopes 0 and 1.
+
+        The patterns may come from bases of any width: knots are refined to common ones, exactly. Row by row.
 
         Raises:
+            TypeError: other is not a pattern.
             ValueError: the batches differ in shape.
         """
-        if self.batch_shape != other.batch_shape:
-            raise ValueError(f"other must have batch shape {self.batch_shape}, got {other.batch_shape}")
-        rows = [_exclusive_or(self.intervals(i), other.intervals(i)) for i in range(len(self))]
-        result = from_intervals(rows, self.batch_shape)
-        return replace(result, finite=self.finite & other.finite)
+        from .pattern_sets import union
+
+        return union(self, other)
+
+    def intersection(self, other: ActivationPattern) -> ActivationPattern:
+        """Where both patterns have slopes that are not zero; otherwise as :meth:`union`."""
+        from .pattern_sets import intersection
+
+        return intersection(self, other)
+
+    def symmetric_difference(self, other: ActivationPattern) -> ActivationPattern:
+        """Where exactly one of both patterns has a slope that is not zero; otherwise as :meth:`union`."""
+        from .pattern_sets import symmetric_difference
+
+        return symmetric_difference(self, other)
+
+    def distance(self, other: ActivationPattern, weighted: bool = False) -> Floats:
+        """Measure of the symmetric difference, or ``integral |a - a'| ds``: :func:`pattern_sets.distance`."""
+        from .pattern_sets import distance
+
+        return distance(self, other, weighted)
+
+    def equals(self, other: ActivationPattern, tolerance: float = 0.0, weighted: bool = False) -> NDArray[np.bool_]:
+        """Per row whether the distance is at most ``tolerance``: :func:`pattern_sets.equals`."""
+        from .pattern_sets import equals
+
+        return equals(self, other, tolerance, weighted)
+
+    def number_of_intervals(self) -> Integers:
+        """Per row the number of :meth:`intervals`: :func:`pattern_sets.number_of_intervals`."""
+        from .pattern_sets import number_of_intervals
+
+        return number_of_intervals(self)
+
+    def number_of_crossings(self) -> Integers:
+        """Per row the points in (-1, 1) where the slope changes: :func:`pattern_sets.number_of_crossings`."""
+        from .pattern_sets import number_of_crossings
+
+        return number_of_crossings(self)
+
+    def number_of_distinct(self, tolerance: float = 0.0, weighted: bool = False) -> int:
+        """Different patterns in the batch, IAT 4.2.2, greedily in C order: :func:`pattern_sets.number_of_distinct`."""
+        from .pattern_sets import number_of_distinct
+
+        return number_of_distinct(self, tolerance, weighted)
+
+    def steps(self, axis: int = -1, weighted: bool = False) -> Floats:
+        """Distances between neighbours along an axis of the batch: :func:`pattern_sets.steps`."""
+        from .pattern_sets import steps
+
+        return steps(self, axis, weighted)
+
+    def total_variation(self, axis: int = -1, weighted: bool = False) -> Floats:
+        """Sum of :meth:`steps` along an axis, IAT 4.2: :func:`pattern_sets.total_variation`."""
+        from .pattern_sets import total_variation
+
+        return total_variation(self, axis, weighted)
+
+    def raster(self, points: Any) -> Floats:
+        """The slope ``a(f(s))`` at points s of shape (n,), as ``(*batch_shape, n)``: :func:`pattern_sets.raster`."""
+        from .pattern_sets import raster
+
+        return raster(self, points)
+
+    def outline(self) -> tuple[Integers, Floats, Floats, Floats]:
+        """``(row, low, high, slope)`` of all intervals of all rows, for figures: :func:`pattern_sets.outline`."""
+        from .pattern_sets import outline
+
+        return outline(self)
+
+    def row(self, row: int) -> ActivationPattern:
+        """One row, numbered in C order, as a pattern of batch shape ()."""
+        return self.reshape(-1)[row]
+
+    def __getitem__(self, key: Any) -> ActivationPattern:
+        """Part of the batch, indexed as an array of shape ``batch_shape``: :func:`pattern_sets.select`."""
+        from .pattern_sets import select
+
+        return select(self, key)
+
+    def reshape(self, batch_shape: int | Sequence[int]) -> ActivationPattern:
+        """The same rows with another batch shape: :func:`pattern_sets.reshape`."""
+        from .pattern_sets import reshape
+
+        return reshape(self, batch_shape)
+
+    @staticmethod
+    def concatenate(patterns: Sequence[ActivationPattern], axis: int = 0) -> ActivationPattern:
+        """Patterns of the same knots and slopes, joined along a batch axis: :func:`pattern_sets.concatenate`."""
+        from .pattern_sets import concatenate
+
+        return concatenate(patterns, axis)
+
+    @property
+    def certified(self) -> NDArray[np.bool_]:
+        """(B,) whether bounds decided every part of every cell, so that no crossing is missed or made up."""
+        return self.finite & (self.unresolved == 0)
+
+    def closest(self) -> Floats:
+        """(B,) distance of the two nearest crossings of each row; inf where there are fewer than two."""
+        row = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        result = np.full(len(self), np.inf)
+        same = row[1:] == row[:-1]
+        np.minimum.at(result, row[1:][same], np.diff(self.all_positions())[same])
+        return result
 
     def arrays(self) -> tuple[Any, ...]:
         """What kernels take."""
         return self.initial, self.offsets, self.piece, self.offset, self.level, self.rising
-
-
-def _exclusive_or(a: Floats, b: Floats) -> Floats:
-    """Symmetric difference of two unions of disjoint ascending intervals."""
-    values, counts = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_counts=True)
-    return values[counts % 2 == 1].reshape(-1, 2)
 
 
 def from_intervals(rows: Sequence[Any], batch_shape: tuple[int, ...] | None = None) -> ActivationPattern:
@@ -195,8 +296,12 @@ def from_intervals(rows: Sequence[Any], batch_shape: tuple[int, ...] | None = No
     )
 
 
-def activation_pattern(basis: Basis, gate: Gate, z: Any) -> ActivationPattern:
+def activation_pattern(basis: Basis, gate: Gate, z: Any, certified: bool = False) -> ActivationPattern:
     """The pattern of ``f(s) = z^T p(s)`` for a batch z of shape (..., d), IAT (19).
+
+    Args:
+        certified: decide again, in double-double arithmetic, the rows that bounds in doubles leave open or in which
+            two crossings are nearer than :data:`CLOSE`.
 
     Raises:
         TypeError, ValueError: z is not real or has the wrong last dimension.
@@ -215,20 +320,22 @@ def activation_pattern(basis: Basis, gate: Gate, z: Any) -> ActivationPattern:
         parts = _wave_crossings(basis, gate, work, exponents, levels)
     else:
         parts = _general_crossings(basis, gate, work, exponents, levels)
-    initial, counts, unresolved, piece, offset, level, rising = parts
-    return ActivationPattern(
-        basis.knots if not (basis.is_trigonometric) else (Fraction(-1), Fraction(1)),
-        gate.slopes,
-        initial,
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        piece,
-        offset,
-        level,
-        rising,
-        finite,
-        unresolved,
-        shape,
-    )
+    found = Crossings(*parts)
+    knots = basis.knots if not basis.is_trigonometric else (Fraction(-1), Fraction(1))
+
+    def pattern(c: Crossings) -> ActivationPattern:
+        offsets = np.concatenate([[0], np.cumsum(c.counts)]).astype(np.int64)
+        per_row = (knots, gate.slopes, c.initial, offsets, c.piece, c.offset, c.level, c.rising)
+        return ActivationPattern(*per_row, finite, c.unresolved, shape)
+
+    result = pattern(found)
+    if not certified:
+        return result
+    rows = np.flatnonzero(~result.certified | (result.closest() < CLOSE) & finite)
+    rows = rows[finite[rows]]
+    scaled = _scaled_levels(levels, exponents[rows])
+    again = certified_crossings(basis, work[rows], scaled, gate.side == "right")
+    return pattern(found.confirmed(rows, again))
 
 
 def _scaled_levels(levels: Floats, exponents: Integers) -> Floats:

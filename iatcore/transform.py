@@ -81,9 +81,15 @@ class IAT:
         rows, shape, dtype = check_rows(z, self.in_size, "z")
         return self.forward(rows)[0].astype(dtype, copy=False).reshape(*shape, self.out_size)
 
-    def pattern(self, z: ArrayLike) -> ActivationPattern:
-        """The activation pattern D(z) of a batch of shape (..., d_in), IAT (19); raises as :meth:`__call__`."""
-        return activation_pattern(self.p, self.gate, z)
+    def pattern(self, z: ArrayLike, certified: bool = False) -> ActivationPattern:
+        """The activation pattern D(z) of a batch of shape (..., d_in), IAT (19); raises as :meth:`__call__`.
+
+        Args:
+            certified: rows that bounds in doubles leave open, and rows with crossings nearer than 1e-6, are decided
+                again in double-double arithmetic; :attr:`ActivationPattern.certified` says which rows are decided by
+                bounds everywhere.
+        """
+        return activation_pattern(self.p, self.gate, z, certified)
 
     def activation_matrix(
         self, z: ArrayLike | None = None, *, pattern: ActivationPattern | None = None

@@ -11,7 +11,9 @@ import math
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
+from . import double_double as dd
 from .blocks import INLINE, OPTIONS
 from .team import share
 
@@ -20,6 +22,8 @@ NARROW = 1e-10
 EPS = 2.0**-52
 STALLED = 1e-13
 INTERPOLANT_PART = 0.02
+TINY = 1e-290
+"""Products smaller than this may have lost digits or vanished; nothing is said of their signs."""
 
 
 @njit(**OPTIONS)
@@ -67,13 +71,50 @@ def state_slope(coefficients, degree, waves, n, lane, left, width, t):
     return value, slope
 
 
+@njit(**OPTIONS)
+def fine_state_slope(coefficients, degree, waves, n, left, width, level, t):
+    """``f - level`` and df/dt in double-double arithmetic, rounded at the end; tables hold pairs."""
+    value, slope = (0.0, 0.0), 0.0
+    if degree >= 0:
+        value, rate = dd.polynomial(coefficients, degree, t)
+        slope = rate[0]
+    if n >= 0:
+        s = dd.add((left[0], left[1]), dd.multiply((width[0], width[1]), (t, 0.0)))
+        wave, rate = dd.trigonometric(waves, n, s)
+        value = dd.add(value, wave)
+        slope += rate[0] * math.pi * width[0]
+    return dd.add(value, (-level, 0.0))[0], slope
+
+
+def value_slope(state, level, t):
+    """``f - level`` and df/dt at the local coordinate t.
+
+    ``state`` is ``(coefficients, degree, waves, n, lane, left, width)`` in doubles, or, in pairs of doubles,
+    ``(coefficients, degree, waves, n, left, width)``.
+    """
+    raise NotImplementedError("for compiled code only")
+
+
+@overload(value_slope)
+def _value_slope(state, level, t):
+    def plain(state, level, t):
+        coefficients, degree, waves, n, lane, left, width = state
+        value, slope = state_slope(coefficients, degree, waves, n, lane, left, width, t)
+        return value - level, slope
+
+    def fine(state, level, t):
+        coefficients, degree, waves, n, left, width = state
+        return fine_state_slope(coefficients, degree, waves, n, left, width, level, t)
+
+    return plain if len(state) == 7 else fine
+
+
 @njit(**INLINE)
-def polish(coefficients, degree, waves, n, lane, left, width, level, low, high, start, rising):
+def polish(state, level, low, high, start, rising):
     """The crossing in ``[low, high]`` by Newton steps from ``start``, kept inside the shrinking bracket."""
     x, before, first, last = start, 2.0, low, high
     for _ in range(200):
-        f, slope = state_slope(coefficients, degree, waves, n, lane, left, width, x)
-        f -= level
+        f, slope = value_slope(state, level, x)
         if (f > 0.0) == rising:
             high = x
         else:
@@ -105,10 +146,11 @@ def verdict(b0, b1, b2, b3, value_bound, slope_bound):
 
 
 @njit(**INLINE)
-def decide_by_interpolant(b0, b1, b2, b3, value_bound, slope_bound, brackets, stack):
+def decide_by_interpolant(b0, b1, b2, b3, value_bound, slope_bound, noise, brackets, stack):
     """Bisect the interpolant itself, which costs no values of f.
 
     Args:
+        noise: bound of the rounding error of a coefficient of a part.
         brackets: (k, 3), receives brackets of exactly one crossing as parts of [0, 1], and 1 where f rises.
         stack: (depth, 6) scratch.
 
@@ -121,7 +163,7 @@ def decide_by_interpolant(b0, b1, b2, b3, value_bound, slope_bound, brackets, st
         top -= 1
         left, length = stack[top, 0], stack[top, 1]
         c0, c1, c2, c3 = stack[top, 2], stack[top, 3], stack[top, 4], stack[top, 5]
-        decided = verdict(c0, c1, c2, c3, value_bound, slope_bound * length)
+        decided = verdict(c0, c1, c2, c3, value_bound + noise, slope_bound * length + 2.0 * noise)
         if decided == 0:
             continue
         if decided == 1:
@@ -164,15 +206,15 @@ def cubic_root(b0, b1, b2, b3, low, high, rising):
 
 
 @njit(**OPTIONS)
-def subdivide(
-    coefficients, degree, waves, n, lane, left, width, level, start, share, ends, bounds, roots, rising, stack
-):
+def subdivide(state, level, start, share, narrow, ends, bounds, roots, rising, stack):
     """Crossings in the part ``[start, start + share]`` of a piece (local coordinate), by bisection.
 
     First the interpolant is bisected; only where that leaves a part undecided f is evaluated at the middle of the
     part, which makes the bounds 16 times smaller.
 
     Args:
+        state: as :func:`value_slope` takes it.
+        narrow: parts narrower than this, relative to the whole, are decided by the signs at their ends.
         ends: ``f - level`` and ``share f'/3`` at the left end of the part, then at the right end.
         bounds: for the part: on abs(f - H), on a third of abs(f' - H') times its length, on rounding.
         roots, rising: receive the crossings (local coordinate) and their directions.
@@ -197,18 +239,19 @@ def subdivide(
         slope_bound = (bounds[1] - 3.0 * rounding) * ratio + 3.0 * rounding
         b1, b2 = b0 + g0, b3 - g3
         low, high = min(b0, b1, b2, b3), max(b0, b1, b2, b3)
-        if low > value_bound or high < -value_bound:
+        # the interpolant itself is computed in doubles, whatever f was computed in
+        noise = 8.0 * EPS * max(abs(low), abs(high))
+        if low > value_bound + noise or high < -value_bound - noise:
             continue
-        middle_step = b2 - b1
-        monotone = min(g0, middle_step, g3) > slope_bound or max(g0, middle_step, g3) < -slope_bound
+        middle_step, margin = b2 - b1, slope_bound + noise
+        monotone = min(g0, middle_step, g3) > margin or max(g0, middle_step, g3) < -margin
         if not monotone:
-            found = decide_by_interpolant(b0, b1, b2, b3, value_bound, slope_bound, brackets, inner)
+            found = decide_by_interpolant(b0, b1, b2, b3, value_bound, slope_bound, noise, brackets, inner)
             for i in range(found):
                 if count < roots.shape[0]:
                     up = brackets[i, 2] > 0.0
                     roots[count] = polish(
-                        coefficients, degree, waves, n, lane, left, width, level,
-                        a + w * brackets[i, 0], a + w * brackets[i, 1],
+                        state, level, a + w * brackets[i, 0], a + w * brackets[i, 1],
                         a + w * cubic_root(b0, b1, b2, b3, brackets[i, 0], brackets[i, 1], up), up,
                     )  # fmt: skip
                     rising[count] = up
@@ -216,10 +259,9 @@ def subdivide(
             if found >= 0:
                 continue
         flat = max(abs(low), abs(high)) <= 4.0 * rounding
-        if not monotone and w > NARROW * share and not flat and top + 2 < depth:
+        if not monotone and w > narrow * share and not flat and top + 2 < depth:
             middle = a + 0.5 * w
-            f, slope = state_slope(coefficients, degree, waves, n, lane, left, width, middle)
-            f -= level
+            f, slope = value_slope(state, level, middle)
             g = slope * (0.5 * w / 3.0)
             stack[top, 0], stack[top, 1] = middle, 0.5 * w
             stack[top, 2], stack[top, 3], stack[top, 4], stack[top, 5] = f, g, b3, 0.5 * g3
@@ -232,7 +274,7 @@ def subdivide(
         if (b0 > 0.0) != (b3 > 0.0) and count < roots.shape[0]:
             up = b3 > 0.0
             start_at = a + w * cubic_root(b0, b1, b2, b3, 0.0, 1.0, up)
-            roots[count] = polish(coefficients, degree, waves, n, lane, left, width, level, a, a + w, start_at, up)
+            roots[count] = polish(state, level, a, a + w, start_at, up)
             rising[count] = up
             count += 1
     return count, unresolved
@@ -269,33 +311,42 @@ def quadratic_crossings(a0, a1, a2, offsets, rising):
 
 
 @njit(**OPTIONS)
-def is_tangent(a0, a1, a2):
-    """Whether a quadratic in Bernstein form has, to rounding, a double root inside [0, 1]."""
-    opposite = (a0 > 0.0 and a1 < 0.0 and a2 > 0.0) or (a0 < 0.0 and a1 > 0.0 and a2 < 0.0)
-    return opposite and abs(a1 * a1 - a0 * a2) <= 8.0 * EPS * (a1 * a1 + a0 * a2)
+def is_open(a0, a1, a2, degree, error):
+    """Whether rounding may decide the crossings of a polynomial of degree <= 2, given in Bernstein form.
+
+    That is if a value at an end is within ``error`` of 0 without being 0, or if there is a root inside that is double
+    to rounding.
+    """
+    if 0.0 < abs(a0) <= error or 0.0 < abs(a2) <= error:
+        return True
+    inside = (a0 > 0.0 and a1 < 0.0 and a2 > 0.0) or (a0 < 0.0 and a1 > 0.0 and a2 < 0.0)
+    margin = 2.0 * error * (abs(a0) + 2.0 * abs(a1) + abs(a2)) + 8.0 * EPS * (a1 * a1 + abs(a0 * a2))
+    return degree == 2 and inside and abs(a1 * a1 - a0 * a2) <= margin
 
 
 @njit(**OPTIONS)
-def piece_crossings(coefficients, degree, waves, n, left, width, parts, level, offsets, rising, stack, roots, ups):
+def piece_crossings(
+    coefficients, degree, waves, n, left, width, parts, level, error, offsets, rising, stack, roots, ups
+):
     """All crossings of one level on one piece, in order; returns their number and that of unresolved parts.
 
     Args:
         waves: (2 (n + 1), 1) trigonometric part; n = -1 for none.
         parts: number of equal parts to start from where there is no closed form.
+        error: bound of the rounding error of a coefficient.
         offsets, rising: receive signed positions and directions.
     """
     if n < 0 and degree <= 2:
         if degree <= 0:
             return 0, 0
-        a0, a2 = coefficients[0] - level, coefficients[degree] - level
+        a0, a1, a2 = coefficients[0] - level, coefficients[1] - level, coefficients[degree] - level
+        undecided = 1 if is_open(a0, a1, a2, degree, error) else 0
         if degree == 2:
-            a1 = coefficients[1] - level
-            return quadratic_crossings(a0, a1, a2, offsets, rising), 1 if is_tangent(a0, a1, a2) else 0
+            return quadratic_crossings(a0, a1, a2, offsets, rising), undecided
         if (a0 > 0.0) == (a2 > 0.0):
-            return 0, 0
+            return 0, undecided
         offsets[0], rising[0] = encode(a0 / (a0 - a2), a2 / (a2 - a0)), a2 > 0.0
-        return 1, 0
-    share = 1.0 / parts
+        return 1, undecided
     size, fourth = abs(level), 0.0
     for i in range(degree + 1):
         size = max(size, abs(coefficients[i]))
@@ -303,22 +354,34 @@ def piece_crossings(coefficients, degree, waves, n, left, width, parts, level, o
         for i in range(degree - 3):
             c = coefficients[i : i + 5]
             fourth = max(fourth, abs(c[0] - 4.0 * c[1] + 6.0 * c[2] - 4.0 * c[3] + c[4]))
-        fourth *= degree * (degree - 1.0) * (degree - 2.0) * (degree - 3.0) * share**4
+        fourth *= degree * (degree - 1.0) * (degree - 2.0) * (degree - 3.0)
     for k in range(n + 1):
         radius = math.hypot(waves[k, 0], waves[n + 1 + k, 0])
-        fourth += radius * (k * math.pi * width * share) ** 4
+        fourth += radius * (k * math.pi * width) ** 4
         size += abs(waves[k, 0]) + abs(waves[n + 1 + k, 0])
     rounding = size * EPS * (max(degree, 0) + max(n, 0) + 8.0)
+    state = (coefficients, degree, waves, n, 0, left, width)
+    return part_crossings(state, level, parts, NARROW, fourth, rounding, offsets, rising, stack, roots, ups)
+
+
+@njit(**OPTIONS)
+def part_crossings(state, level, parts, narrow, fourth, rounding, offsets, rising, stack, roots, ups):
+    """All crossings of one level on a piece that is bisected from ``parts`` equal parts on.
+
+    Args:
+        fourth: bound of the fourth derivative with respect to the local coordinate.
+        rounding: bound of the rounding error of a value.
+    """
+    share = 1.0 / parts
+    fourth = fourth * share**4
     bounds = (fourth / 384.0 + rounding, fourth * DERIVATIVE_BOUND / 3.0 + 3.0 * rounding, rounding)
     count, unresolved = 0, 0
-    f, slope = state_slope(coefficients, degree, waves, n, 0, left, width, 0.0)
+    f, slope = value_slope(state, level, 0.0)
     for i in range(parts):
         start = i * share
-        following, next_slope = state_slope(coefficients, degree, waves, n, 0, left, width, start + share)
-        ends = (f - level, slope * share / 3.0, following - level, next_slope * share / 3.0)
-        found, open_parts = subdivide(
-            coefficients, degree, waves, n, 0, left, width, level, start, share, ends, bounds, roots, ups, stack
-        )
+        following, next_slope = value_slope(state, level, start + share)
+        ends = (f, slope * share / 3.0, following, next_slope * share / 3.0)
+        found, open_parts = subdivide(state, level, start, share, narrow, ends, bounds, roots, ups, stack)
         unresolved += open_parts
         for m in range(found):
             if count < offsets.shape[0]:
@@ -373,9 +436,16 @@ def pattern_rows(z, tables, waves_of, gate, parts, capacity, per_row, crossings,
             active[n_row + 1 :] = waves[n + 1 : n + 2 + n_row]
         for k in range(pieces):
             coefficients[:] = 0.0
+            error, tiny = 0.0, False
             for m in range(ptr[k], ptr[k + 1]):
                 for i in range(degree + 1):
-                    coefficients[i] += table[m, i] * row[index[m]]
+                    term = table[m, i] * row[index[m]]
+                    tiny = tiny or (abs(term) < TINY and table[m, i] != 0.0 and row[index[m]] != 0.0)
+                    # the first term and exact zeros bring no error but their own
+                    error = max(error, abs(term)) if coefficients[i] != 0.0 and term != 0.0 else error
+                    coefficients[i] += term
+            error *= EPS * (2.0 + ptr[k + 1] - ptr[k])
+            unresolved[r] += tiny
             constant = True
             for i in range(1, degree + 1):
                 constant = constant and coefficients[i] == coefficients[0]
@@ -396,8 +466,8 @@ def pattern_rows(z, tables, waves_of, gate, parts, capacity, per_row, crossings,
                 if constant:
                     continue
                 found, open_parts = piece_crossings(
-                    coefficients, deg_here, active, n_here, lefts[k], widths[k], parts[k], level, offsets, ups,
-                    stack, roots, root_ups,
+                    coefficients, deg_here, active, n_here, lefts[k], widths[k], parts[k], level,
+                    error + EPS * abs(level), offsets, ups, stack, roots, root_ups,
                 )  # fmt: skip
                 unresolved[r] += open_parts
                 for m in range(found):

@@ -18,7 +18,7 @@ from numba import njit
 
 from .blocks import INLINE, OPTIONS
 from .memory import ROW, gather, load, real_at, rows_at, scatter_rows, store, store_lane
-from .roots import DERIVATIVE_BOUND, EPS, subdivide
+from .roots import DERIVATIVE_BOUND, EPS, NARROW, subdivide
 from .simd import (
     LANES,
     absolute,
@@ -407,7 +407,16 @@ def late_crossings(
         ends = (real_at(values, at) - level, real_at(slopes, at), real_at(values, then) - level, real_at(slopes, then))
         limits = (real_at(bounds, lane), real_at(bounds, LANES + lane), real_at(bounds, 2 * LANES + lane))
         found, unresolved = subdivide(
-            NOTHING, -1, waves, n, lane, -1.0, 2.0, level, i * share, share, ends, limits, roots, rising, stack
+            (NOTHING, -1, waves, n, lane, -1.0, 2.0),
+            level,
+            i * share,
+            share,
+            NARROW,
+            ends,
+            limits,
+            roots,
+            rising,
+            stack,
         )
         store_lane(counts, LANES + lane, real_at(counts, LANES + lane) + unresolved)
         for m in range(found):
