@@ -392,7 +392,8 @@ def _wave_crossings(basis: Basis, gate: Gate, z: Floats, exponents: Integers, le
         over_rows(crossing_table_batch, len(rows), cost, z[rows], tables, grid, scaled, capacity, *out)
         for whole, part in zip((position, number, direction, firsts, unresolved), out, strict=True):
             whole[rows] = part
-    order = np.argsort(np.where(direction == 0, 2.0, position), axis=1, kind="stable")
+    # where several levels are crossed at one place, they follow each other in the direction of f
+    order = np.lexsort((number * direction, np.where(direction == 0, 2.0, position)))
     position, number, direction = (np.take_along_axis(a, order, axis=1) for a in (position, number, direction))
     kept = direction != 0
     x = position[kept]
