@@ -1,15 +1,20 @@
 """Matrix activations, exactly: the integral activation transform and step gates in numpy and numba."""
 
-from . import gates
+from . import gates, smooth_functions
 from .bases import Basis, basis
 from .derivatives import SingularWarning
 from .discrete import DiscreteIAT
 from .gates import Gate
+from .gdnn import GDNN
+from .mesh_error import mesh_for
 from .pattern import ActivationPattern, from_intervals
+from .smooth import SmoothIAT
+from .smooth_functions import Smooth
 from .threads import get_num_threads, set_num_threads
 from .transform import IAT, IATReLU
 
 __all__ = [
+    "GDNN",
     "IAT",
     "ActivationPattern",
     "Basis",
@@ -17,9 +22,13 @@ __all__ = [
     "Gate",
     "IATReLU",
     "SingularWarning",
+    "Smooth",
+    "SmoothIAT",
     "basis",
     "from_intervals",
     "gates",
     "get_num_threads",
+    "mesh_for",
     "set_num_threads",
+    "smooth_functions",
 ]

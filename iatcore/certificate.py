@@ -40,7 +40,7 @@ class Crossings(NamedTuple):
         Where number, pieces, levels and directions agree, the positions here are kept: near the right end of a piece
         they may be the more accurate ones.
         """
-        starts, theirs = (np.concatenate([[0], np.cumsum(c.counts)]) for c in (self, other))
+        starts, theirs = (np.concatenate([[0], np.cumsum(c.counts)]).tolist() for c in (self, other))
         same = [self._agrees(row, starts[row], other, i, theirs[i]) for i, row in enumerate(rows)]
         differ = rows[~np.array(same, dtype=np.bool_)]
         chosen = np.isin(rows, differ)
@@ -50,7 +50,7 @@ class Crossings(NamedTuple):
         kept = ~np.isin(owner, differ)
         owners = np.concatenate([owner[kept], np.repeat(rows, other.counts)[taken]])
         order = np.argsort(owners, kind="stable")
-        flat = [np.concatenate([a[kept], b[taken]])[order] for a, b in zip(self[3:], other[3:], strict=True)]
+        flat: list[Any] = [np.concatenate([a[kept], b[taken]])[order] for a, b in zip(self[3:], other[3:], strict=True)]
         return Crossings(initial, counts, unresolved, *flat)
 
     def _agrees(self, row: int, start: int, other: Crossings, index: int, there: int) -> bool:
@@ -79,7 +79,9 @@ def certified_crossings(basis: Basis, z: Floats, levels: Floats, closed: bool) -
     batch, room = len(z), (2 * basis.size + 8) * max(levels.shape[1], 1)
     per_row = np.zeros((batch, len(width)), np.int64), np.zeros(batch, np.int64), np.zeros(batch, np.int64)
     while True:
-        found = tuple(np.empty((batch, room), kind) for kind in (np.int64, np.float64, np.int64, np.bool_))
+        found: tuple[Any, ...] = tuple(
+            np.empty((batch, room), kind) for kind in (np.int64, np.float64, np.int64, np.bool_)
+        )
         arguments = (z, tables, (n, *waves), (levels, closed), parts, capacity, per_row, found)
         over_rows(certify_batch, batch, COST * basis.size, *arguments)
         most = int(per_row[1].max(initial=0))

@@ -99,7 +99,7 @@ def _unit_rows(z: Floats) -> tuple[Floats, NDArray[Any]]:
 
 def slope_integrals(pattern: ActivationPattern, plan: MomentPlan, z: Floats, g: Floats) -> Floats:
     """``g^T integral over {slope number j} of q f ds`` for every slope: (B, m + 1); rows of nan are nan."""
-    finite = np.isfinite(z).all(axis=1) & np.isfinite(g).all(axis=1)
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(z).all(axis=1) & np.isfinite(g).all(axis=1))
     out = np.zeros((len(z), len(pattern.gate_slopes)))
     over_rows(
         slope_batch,

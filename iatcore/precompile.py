@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .bases import basis
+from .certificate import certified_crossings
 from .transform import IAT
 
 KINDS = (("pwq", "pwq"), ("pwq", "fourier"), ("fourier", "pwq"))
@@ -21,8 +22,16 @@ def precompile() -> None:
         for dtype in (np.float32, np.float64):
             z = np.ones((1, 2), dtype=dtype)
             iat.vjp(z, iat(z))
-        iat.apply(iat.pattern(np.ones(2)), np.ones(2))
-        iat.activation_matrix(pattern=iat.pattern(np.ones(2)))
+        one = np.array([1.0, -0.5])
+        pattern = iat.pattern(one)
+        iat.apply(pattern, one)
+        iat.activation_matrix(pattern=pattern)
+        iat.pattern(one, certified=True)
+        certified_crossings(iat.p, one[None], np.zeros((1, 1)), False)
+        iat.hessian(one)
+        iat.gate_vjp(one, one)
+        pattern.distance(pattern.complement())
+        pattern.number_of_intervals()
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class IAT:
         self.q: Basis = basis(q)
         self.gate: Gate = gates.relu() if gate is None else gate
         if not isinstance(self.gate, Gate):
-            raise TypeError(f"gate must be an iatcore.Gate, got {gate!r}")
+            raise TypeError(f"gate must be an iatcore.Gate, got {gate!r}; SmoothIAT takes functions")
         self._moment_plans: dict[tuple[Fraction, ...], MomentPlan] = {}
 
     @property

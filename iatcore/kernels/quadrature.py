@@ -58,13 +58,20 @@ def fill_waves(most, s, sines, cosines):
 
 
 @njit(**OPTIONS)
+def interval_length(a, a_rest, b, b_rest):
+    """``b - a`` from those of a, 1 - a, b, 1 - b that are accurate."""
+    if b <= 0.5:
+        return b - a
+    return a_rest - b_rest if a > 0.5 else (0.5 - a) + (0.5 - b_rest)
+
+
+@njit(**OPTIONS)
 def add_interval(k, ends, weight, frame, integrand, test, mode, h, out, scratch):
     """Add ``weight integral_interval`` of one interval inside piece k of the frame to ``out``."""
     lefts, widths, rule = frame
     sines, cosines, index_h, value_h, index_t, value_t = scratch
     a, a_rest, b, b_rest = ends
-    # the accurate one of b - a and (1 - a) - (1 - b)
-    length = b - a if a + b <= 1.0 else a_rest - b_rest
+    length = interval_length(a, a_rest, b, b_rest)
     if length <= 0.0:
         return
     share = weight * widths[k] * length
@@ -211,7 +218,7 @@ def measure_rows(pattern, widths, weights):
             state, t, rest = initial[r, k], 0.0, 1.0
             while at < end and piece[at] == k:
                 t1, rest1 = decode(offset[at])
-                result[r] += weights[state] * widths[k] * max(t1 - t if t + t1 <= 1.0 else rest - rest1, 0.0)
+                result[r] += weights[state] * widths[k] * max(interval_length(t, rest, t1, rest1), 0.0)
                 state = level[at] + 1 if rising[at] else level[at]
                 t, rest = t1, rest1
                 at += 1

@@ -492,15 +492,25 @@ def place(offset):
 
 
 @njit(**OPTIONS)
+def follows(o, j, up, other, k, other_up):
+    """Whether a crossing (signed position, level, direction) comes after another one.
+
+    Where several levels are crossed at one place they follow each other in the direction of f.
+    """
+    if place(o) != place(other):
+        return place(o) > place(other)
+    if o != other and o < 0.0 and other < 0.0:
+        return o > other
+    return (j if up else -j) > (k if other_up else -k)
+
+
+@njit(**OPTIONS)
 def sort_crossings(offset, number, rising, first, last):
     """Insertion sort of entries ``first .. last - 1`` by position; stable."""
     for i in range(first + 1, last):
         o, j, up = offset[i], number[i], rising[i]
         m = i
-        while m > first and (
-            place(offset[m - 1]) > place(o)
-            or (place(offset[m - 1]) == place(o) and offset[m - 1] < 0 and o < 0 and offset[m - 1] > o)
-        ):
+        while m > first and follows(offset[m - 1], number[m - 1], rising[m - 1], o, j, up):
             offset[m], number[m], rising[m] = offset[m - 1], number[m - 1], rising[m - 1]
             m -= 1
         offset[m], number[m], rising[m] = o, j, up

@@ -122,3 +122,16 @@ def test_bad_input():
     for rows in ([[0.5, 0.2]], [[-2.0, 0.0]], [[0.0, 0.5], [0.4, 1.0]]):
         with pytest.raises(ValueError, match="intervals of row 0 must ascend"):
             from_intervals([rows])
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("first", ["pwl", "fourier"])
+def test_levels_crossed_at_one_place_follow_each_other(first, sign):
+    """A slope so steep that several levels are crossed at the same double."""
+    gate = iatcore.gates.tmaf([-0.26, 0.0, 0.26], [2.0, 3.0, 4.0, 5.0])
+    p = iatcore.basis(first, 2)
+    iat = iatcore.IAT(p, iatcore.basis("rect", 2), gate)
+    z = sign * (np.array([1e17, -1e17]) if first == "pwl" else np.array([1e17, 0.0]))
+    pattern = iat.pattern(z)
+    np.testing.assert_allclose(iat.apply(pattern, z), iat(z), rtol=1e-14)
+    assert set(pattern.slopes(0)) == {2.0, 5.0}

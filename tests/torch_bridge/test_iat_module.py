@@ -263,7 +263,6 @@ def test_gates_by_name(name: str) -> None:
             "output_basis must have out_features = 2 functions, got 4",
         ),
         ({"gate": "gelu"}, "gate must be a Gate or one of relu, leaky_relu, absolute, identity, arelu"),
-        ({"activation": torch.tanh}, "activation needs mesh=M"),
         ({"activation": torch.tanh, "gate": "arelu", "mesh": 5}, "gate and activation exclude each other"),
         ({"mesh": 0}, "mesh must be an integer >= 1, got 0"),
         ({"scale": "lecun"}, "scale must be 'he', None or a number, got 'lecun'"),

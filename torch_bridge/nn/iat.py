@@ -17,7 +17,7 @@ from iatcore.scaling import he_scale
 
 from ..ops.iat.op import Derivatives, Transform, computable, iat, result_dtype
 from ..ops.iat.reference import check_shapes
-from ..ops.iat_mesh.reference import iat_mesh, mesh_matrices
+from ..ops.iat_mesh.reference import gauss_matrices, iat_mesh, iat_smooth, mesh_matrices
 
 Activation = Callable[[Tensor], Tensor]
 GATES: dict[str, Callable[[], Gate]] = {
@@ -42,9 +42,11 @@ class IAT(nn.Module):
         input_basis, output_basis: a family of :func:`iatcore.basis` by name, or what it accepts: a Basis of
             the right size, a scipy PPoly, BPoly or BSpline.
         gate: sigma, a :class:`iatcore.Gate` or the name of one in :data:`GATES`.
-        activation: sigma as an entry-wise function of tensors, in place of a gate; needs ``mesh``.
+        activation: sigma as an entry-wise function of tensors, in place of a gate: smooth, or with ``mesh``.
         dim: the dimension of the input that holds z.
-        mesh: None is exact; M >= 1 is the sum over M midpoints, IAT (12).
+        mesh: None is exact for gates, and Gauss-Legendre quadrature for an activation, refined for every batch
+            until u changes by at most 1e-12 of its largest entry (1e-6 in float32); M >= 1 is the sum over M
+            midpoints, IAT (12).
         scale: multiplies q; ``"he"`` is :func:`iatcore.scaling.he_scale`, with which layers initialised by
             He's rule keep their variance; None is 1.
         derivatives: 1, 2 or ``"any"``, of the exact transform: with 1 or 2 a CPU tensor is transformed by compiled
@@ -80,14 +82,14 @@ class IAT(nn.Module):
         self.dim = operator.index(dim)
         self.mesh = None if mesh is None else check_size(mesh, "mesh")
         self.derivatives: Derivatives = _check_derivatives(derivatives)
-        self.activation = _check_activation(activation, gate, self.mesh)
+        self.activation = _check_activation(activation, gate)
         _check_placement(device, dtype)
         p = _basis(input_basis, self.in_features, "input_basis", "in_features")
         q = _basis(output_basis, self.out_features, "output_basis", "out_features")
         self.gate = _gate(gate)
         self.scale = _scale(scale, p, q, self.activation or self.gate)
         self.transform = Transform(p, q.scaled(self.scale), self.gate)
-        self._matrices: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+        self._matrices: dict[Any, tuple[Tensor, Tensor]] = {}
 
     @property
     def input_basis(self) -> Basis:
@@ -114,7 +116,9 @@ class IAT(nn.Module):
             pattern_from = pattern_from.movedim(self.dim, -1)
         if not last:
             z = z.movedim(self.dim, -1)
-        if self.mesh is None:
+        if self.mesh is None and self.activation is not None:
+            u = self._smooth(z, pattern_from)
+        elif self.mesh is None:
             u = iat(z, self.transform, pattern_from, self.derivatives)
         else:
             u = self._on_mesh(z, pattern_from)
@@ -128,6 +132,21 @@ class IAT(nn.Module):
                 f"{name} must have size in_features = {self.in_features} along dimension {self.dim}, "
                 f"got shape {tuple(tensor.shape)}"
             )
+
+    def _smooth(self, z: Tensor, pattern_from: Tensor | None) -> Tensor:
+        if pattern_from is not None:
+            raise ValueError(f"pattern_from needs a gate, got the activation {self.activation!r}")
+        assert self.activation is not None
+        dtype, z = result_dtype(z, "z"), computable(z, "z")
+        tolerance = 1e-12 if z.dtype == torch.float64 else 1e-6
+        return iat_smooth(z, lambda k: self._gauss_matrices(k, z), self.activation, tolerance).to(dtype)
+
+    def _gauss_matrices(self, halvings: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        key = (like.dtype, like.device, halvings)
+        if key not in self._matrices:
+            P, Q = gauss_matrices(self.input_basis, self.output_basis, halvings)
+            self._matrices[key] = P.to(like.device, like.dtype), Q.to(like.device, like.dtype)
+        return self._matrices[key]
 
     def _on_mesh(self, z: Tensor, pattern_from: Tensor | None) -> Tensor:
         dtype, z = result_dtype(z, "z"), computable(z, "z")
@@ -203,15 +222,13 @@ def _gate(gate: Gate | str) -> Gate:
     return GATES[gate]()
 
 
-def _check_activation(activation: Activation | None, gate: Gate | str, mesh: int | None) -> Activation | None:
+def _check_activation(activation: Activation | None, gate: Gate | str) -> Activation | None:
     if activation is None:
         return None
     if not callable(activation):
         raise TypeError(f"activation must be a function of tensors, got {activation!r}")
     if gate != "relu":
         raise ValueError(f"gate and activation exclude each other, got gate={gate!r}")
-    if mesh is None:
-        raise ValueError("activation needs mesh=M: only gates are integrated exactly for now")
     return activation
 
 

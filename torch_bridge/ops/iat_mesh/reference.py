@@ -10,7 +10,11 @@ from torch import Tensor
 
 from iatcore import Basis, Gate
 
+from ..iat.state import cell_ends
+
 Activation = Callable[[Tensor], Tensor]
+Matrices = Callable[[int], tuple[Tensor, Tensor]]
+MOST_HALVINGS = 8
 
 
 def mesh_matrices(p: Basis, q: Basis, mesh: int) -> tuple[Tensor, Tensor]:
@@ -46,6 +50,53 @@ def iat_mesh(
     else:
         raise ValueError(f"pattern_from needs a gate, got the activation {activation!r}")
     return values @ Q.mT * (2 / P.shape[-1])
+
+
+def gauss_matrices(p: Basis, q: Basis, halvings: int) -> tuple[Tensor, Tensor]:
+    """P (d_in, N) and Q (d_out, N), times the weights, at Gauss-Legendre nodes of halved cells, float64.
+
+    The cells lie between the breakpoints of p and q, and the highest harmonic turns by at most one radian on half a
+    cell; each is cut into ``2**halvings`` parts of eight nodes.
+    """
+    ends = np.array([float(x) for x in cell_ends(p, q)])
+    parts = 2**halvings
+    left = (ends[:-1, None] + np.diff(ends)[:, None] * np.arange(parts) / parts).ravel()
+    width = np.repeat(np.diff(ends) / parts, parts)
+    x, w = np.polynomial.legendre.leggauss(8)
+    nodes = np.clip((left[:, None] + width[:, None] * (x + 1) / 2).ravel(), -1, 1)
+    return torch.from_numpy(p(nodes)), torch.from_numpy(q(nodes) * (width[:, None] * w / 2).ravel())
+
+
+def iat_smooth(z: Tensor, matrices: Matrices, activation: Activation, tolerance: float) -> Tensor:
+    """``integral of q(s) sigma(p(s)^T z) ds`` for a smooth sigma; differentiable to any order of sigma.
+
+    The cells are halved until the largest change of u is at most ``tolerance`` times the largest entry of u.
+
+    Args:
+        z: coefficients (..., d_in).
+        matrices: :func:`gauss_matrices` for a number of halvings, in the dtype and on the device of z.
+        activation: sigma, entry-wise.
+
+    Raises:
+        RuntimeError: :data:`MOST_HALVINGS` do not suffice.
+    """
+    with torch.no_grad():
+        P, Q = matrices(0)
+        before = activation(z @ P) @ Q.mT
+        for halvings in range(1, MOST_HALVINGS + 1):
+            P, Q = matrices(halvings)
+            u = activation(z @ P) @ Q.mT
+            # a row with nan or inf has nothing to converge to
+            change, size = (x.masked_fill(~u.isfinite(), 0).abs().amax() if x.numel() else 0.0 for x in (u - before, u))
+            if change <= tolerance * size:
+                break
+            before = u
+        else:
+            raise RuntimeError(
+                f"{MOST_HALVINGS} halvings left a change of {float(change):.1e} where {tolerance:.1e} was asked for; "
+                "an activation with kinks belongs on a mesh, or is a gate"
+            )
+    return activation(z @ P) @ Q.mT if torch.is_grad_enabled() else u
 
 
 def apply_gate(gate: Gate, t: Tensor) -> Tensor:
