@@ -35,6 +35,11 @@ class Crossings(NamedTuple):
     arrays: tuple[NDArray[Any], ...]
 
 
+def saved_room(n: int) -> int:
+    """Crossings of one level that are kept for the derivative: all that a trigonometric polynomial can have."""
+    return 2 * n + 1
+
+
 def crossing_store(blocks: int, slots: int) -> Crossings:
     positions = np.empty((2, blocks, slots, 8))
     firsts, used = np.empty((blocks, 8)), np.empty(blocks, np.int64)
@@ -84,7 +89,7 @@ class WaveRunner:
 
         def tables(integrand: Any, test: Any, factors: Floats, full: Floats) -> Any:
             frame = (f.low, f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.nodes, f.rule)
-            return fused.crossing_tables(w, integrand, test, f.side, grid, frame, gate, capacity)
+            return fused.crossing_tables(w, integrand, test, f.side, grid, frame, gate, capacity, saved_room(w.n))
 
         self.tables = {
             "forward": tables(w, w_q, f.factors_test, f.full_test),

@@ -19,9 +19,9 @@ from .gates import Gate
 from .gram import gram
 from .kernels import crossings, fused
 from .kernels.quadrature import APPLY, MATRIX, moment_batch
-from .pattern import ActivationPattern, activation_pattern, crossing_capacity
+from .pattern import ActivationPattern, activation_pattern
 from .plan import MomentPlan, moment_plan
-from .runners import LocalRunner, LocalWaveRunner, WaveRunner, crossing_store, is_local, is_wave
+from .runners import LocalRunner, LocalWaveRunner, WaveRunner, crossing_store, is_local, is_wave, saved_room
 from .threads import over_rows
 
 Floats = NDArray[np.float64]
@@ -325,8 +325,7 @@ class IAT:
     def _empty_crossings(self, batch: int) -> Any:
         if len(self.gate.jumps) != 1:
             return None
-        blocks, slots = -(-batch // 8), crossing_capacity(self.p.max_frequency, 1)
-        return crossing_store(blocks, slots)
+        return crossing_store(-(-batch // 8), saved_room(self.p.max_frequency))
 
     # -- over a stored pattern -----------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def copy_rows(source, target, rows):
         store(target, i, load(source, i))
 
 
-def crossing_tables(pattern, integrand, test, side, grid, frame, gate, capacity):
+def crossing_tables(pattern, integrand, test, side, grid, frame, gate, capacity, room):
     """The tables of :func:`crossing_rows`.
 
     Args:
@@ -62,9 +62,9 @@ def crossing_tables(pattern, integrand, test, side, grid, frame, gate, capacity)
         grid: ``(half, table)``.
         frame: ``(low, uniform, lefts, inverse, factors, real_ids, full, nodes, rule)``.
         gate: ``(levels, jumps, base, closed)``.
-        capacity: crossings that a lane may have.
+        capacity: crossings that a lane may have; room: those that are saved.
     """
-    sizes = (len(frame[2]), len(frame[-1]), capacity)
+    sizes = (len(frame[2]), len(frame[-1]), capacity, room)
     return pack(pattern, integrand, test, side_entries(side), gate_entries(*gate), grid, frame, sizes)
 
 
@@ -77,8 +77,8 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
         out: (B, d_test), written.
         kind: WAVE_TO_POLY, POLY_TO_WAVE or WAVE_TO_WAVE, integrand first.
         tables: numbers of :func:`crossing_tables`.
-        saved: addresses of positions, directions, first levels and slots, of shapes (blocks, capacity, 8) twice,
-            (blocks, 8), (blocks,).
+        saved: addresses of positions, directions, first levels and slots, of shapes (blocks, room, 8) twice,
+            (blocks, 8), (blocks,); slots are -1 where the room did not suffice.
         mode: RECOMPUTE, WRITE or READ ``saved``.
     """
     at = address(tables)
@@ -91,7 +91,7 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
     half, table, low, uniform = int_at(at, 0), int_at(at, 1), int_at(at, 2), int_at(at, 3) != 0
     lefts, inverse, factors, real_ids = int_at(at, 4), int_at(at, 5), int_at(at, 6), int_at(at, 7)
     full, nodes, rule = int_at(at, 8), int_at(at, 9), int_at(at, 10)
-    cells, points, capacity = int_at(at, 11), int_at(at, 12), int_at(at, 13)
+    cells, points, capacity, room = int_at(at, 11), int_at(at, 12), int_at(at, 13), int_at(at, 14)
     size, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
     wave_rows, test_rows = 2 * n + 2, functionals if kind == WAVE_TO_POLY else 2 * n_t + 2
     chi_rows = 2 * (n_h + n_t + 1) if kind == WAVE_TO_WAVE else 1
@@ -129,9 +129,9 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
             scale_levels(gate_levels, m, exponent, at_levels)
         load_waves(at_z, size, row_z, factor_z, at_waves, n)
         block = first // LANES
-        kept = block * capacity * ROW
-        if mode == READ:
-            slots = int_at(saved_slots, block)
+        kept = block * room * ROW
+        slots = int_at(saved_slots, block) if mode == READ else -1
+        if slots >= 0:
             copy_rows(positions + kept, at_position, slots)
             copy_rows(directions + kept, at_direction, slots)
             copy_rows(firsts + block * ROW, at_first, 1)
@@ -141,7 +141,8 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
                 (at_position, at_number, at_direction), at_first, at_counts,
             )  # fmt: skip
             if mode == WRITE:
-                store_int(saved_slots, block, slots)
+                store_int(saved_slots, block, slots if slots <= room else -1)
+            if mode == WRITE and slots <= room:
                 copy_rows(at_position, positions + kept, slots)
                 copy_rows(at_direction, directions + kept, slots)
                 copy_rows(at_first, firsts + block * ROW, 1)
