@@ -7,15 +7,13 @@ basis q_l, the parameters are W_0 ... W_L and b_0 ... b_L. The state function of
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 from . import gates
 from .bases import Basis, basis
@@ -24,6 +22,7 @@ from .checks import check_rows, check_size
 from .discrete import midpoints
 from .gates import Gate
 from .pattern import ActivationPattern
+from .sampling import composite_gauss, sampled_crossings
 from .scaling import he_scale
 from .transform import IAT
 
@@ -35,8 +34,6 @@ ORDERS = (16, 32, 64, 128, 256, 512)
 """Gauss-Legendre points on a smooth piece, doubled until the result stands still."""
 SAMPLES = 4
 """Samples of a state function for each of its basis functions and each Gauss-Legendre point of a piece."""
-NOISE = 1e-14
-"""Changes of sign between values below this part of the largest one are rounding."""
 BLOCK = 1 << 21
 """Values of a kernel held at a time."""
 
@@ -347,67 +344,14 @@ class GDNN:
         """Nodes s_k and ``omega_k sigma(z_l(s_k))`` of a rule for functions smooth between all breakpoints."""
         p, q = self.bases[l - 1]
         edges = np.union1d(p.breakpoints, q.breakpoints)
-        crossings = _crossings(state, self.gate.breakpoints, edges, SAMPLES * order * p.size)
-        nodes, weights = _composite_gauss(np.union1d(edges, crossings), order)
+        crossings = sampled_crossings(state, self.gate.breakpoints, edges, SAMPLES * order * p.size)
+        nodes, weights = composite_gauss(np.union1d(edges, crossings), order)
         return nodes, weights * self.gate(state(nodes))
 
     def _next_state(self, l: int, nodes: Floats, values: Floats, s: Floats) -> Floats:
         """``z_{l+1}(s)`` as a sum over the nodes of layer l, IAT (2c)."""
         blocks = np.array_split(s, 1 + s.size * nodes.size // BLOCK)
         return np.concatenate([self.kernel(l, part, nodes) @ values for part in blocks]) + self.bias(l, s)
-
-
-# -- quadrature --------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=len(ORDERS))
-def _gauss(order: int) -> tuple[Floats, Floats]:
-    return np.polynomial.legendre.leggauss(order)
-
-
-def _composite_gauss(edges: Floats, order: int) -> tuple[Floats, Floats]:
-    """Nodes and weights of the rule of ``order`` points on each interval between edges."""
-    x, w = _gauss(order)
-    half = np.diff(edges)[:, None] / 2
-    return ((edges[:-1] + edges[1:])[:, None] / 2 + half * x).ravel(), (half * w).ravel()
-
-
-def _crossings(f: Function, levels: Sequence[float], edges: Floats, density: int) -> Floats:
-    """Where f, continuous between edges, crosses a level; ``density`` samples on [-1, 1], or more, find them."""
-    ends = itertools.pairwise(edges)
-    samples = [_samples(f, a, b, 8 + math.ceil(density * (b - a) / 2)) for a, b in ends]
-    noise = NOISE * max(np.abs(values).max() for _, values in samples)
-    return np.array([r for s, values in samples for level in levels for r in _roots(f, level, s, values, noise)])
-
-
-def _samples(f: Function, a: float, b: float, count: int) -> tuple[Floats, Floats]:
-    """Ascending points of [a, b) and f there: equidistant ones, and the extrema that parabolas through them have."""
-    s = np.linspace(a, np.nextafter(b, a), count)
-    values = f(s)
-    rise, bend = values[2:] - values[:-2], values[2:] - 2 * values[1:-1] + values[:-2]
-    near = (np.abs(rise) <= 2 * np.abs(bend)) & (bend != 0)
-    extrema = s[1:-1][near] - (s[1] - s[0]) * rise[near] / (2 * bend[near])
-    s = np.sort(np.concatenate([s, np.clip(extrema, s[0], s[-1])]))
-    return s, f(s)
-
-
-def _roots(f: Function, level: float, s: Floats, values: Floats, noise: float) -> list[float]:
-    """Changes of sign of ``f - level``, given the values of f at s."""
-
-    def g(t: float) -> float:
-        return float(f(np.array([t]))[0] - level)
-
-    above, size = values > level, np.abs(values - level)
-    changes = np.flatnonzero((above[1:] != above[:-1]) & (np.maximum(size[1:], size[:-1]) > noise))
-    return [_root(g, s[k], s[k + 1]) for k in changes]
-
-
-def _root(g: Callable[[float], float], a: float, b: float) -> float:
-    """A root between a and b, or an end next to it if g has one sign at both after all, by rounding."""
-    first, last = g(a), g(b)
-    if (first > 0) == (last > 0):
-        return a if abs(first) < abs(last) else b
-    return float(brentq(g, a, b, xtol=1e-15, rtol=1e-15))  # type: ignore[arg-type]
 
 
 # -- checks ------------------------------------------------------------------------------------------------------

@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import batches, pattern_sets
 from .bases import Basis
 from .certificate import Crossings, certified_crossings
 from .checks import check_rows
 from .gates import Gate
 from .kernels.fused import crossing_table_batch
 from .kernels.quadrature import measure_rows
-from .kernels.roots import encode, pattern_batch
+from .kernels.roots import pattern_batch
+from .kernels.subdivision import encode
 from .plan import CELLS_PER_HARMONIC, harmonic_tables, wave_grid, waves, widths
 from .threads import over_rows
 
@@ -151,98 +153,68 @@ class ActivationPattern:
             TypeError: other is not a pattern.
             ValueError: the batches differ in shape.
         """
-        from .pattern_sets import union
-
-        return union(self, other)
+        return pattern_sets.union(self, other)
 
     def intersection(self, other: ActivationPattern) -> ActivationPattern:
         """Where both patterns have slopes that are not zero; otherwise as :meth:`union`."""
-        from .pattern_sets import intersection
-
-        return intersection(self, other)
+        return pattern_sets.intersection(self, other)
 
     def symmetric_difference(self, other: ActivationPattern) -> ActivationPattern:
         """Where exactly one of both patterns has a slope that is not zero; otherwise as :meth:`union`."""
-        from .pattern_sets import symmetric_difference
-
-        return symmetric_difference(self, other)
+        return pattern_sets.symmetric_difference(self, other)
 
     def distance(self, other: ActivationPattern, weighted: bool = False) -> Floats:
         """Measure of the symmetric difference, or ``integral |a - a'| ds``: :func:`pattern_sets.distance`."""
-        from .pattern_sets import distance
-
-        return distance(self, other, weighted)
+        return pattern_sets.distance(self, other, weighted)
 
     def equals(self, other: ActivationPattern, tolerance: float = 0.0, weighted: bool = False) -> NDArray[np.bool_]:
         """Per row whether the distance is at most ``tolerance``: :func:`pattern_sets.equals`."""
-        from .pattern_sets import equals
-
-        return equals(self, other, tolerance, weighted)
+        return pattern_sets.equals(self, other, tolerance, weighted)
 
     def number_of_intervals(self) -> Integers:
         """Per row the number of :meth:`intervals`: :func:`pattern_sets.number_of_intervals`."""
-        from .pattern_sets import number_of_intervals
-
-        return number_of_intervals(self)
+        return pattern_sets.number_of_intervals(self)
 
     def number_of_crossings(self) -> Integers:
         """Per row the points in (-1, 1) where the slope changes: :func:`pattern_sets.number_of_crossings`."""
-        from .pattern_sets import number_of_crossings
-
-        return number_of_crossings(self)
+        return pattern_sets.number_of_crossings(self)
 
     def number_of_distinct(self, tolerance: float = 0.0, weighted: bool = False) -> int:
         """Different patterns in the batch, IAT 4.2.2, greedily in C order: :func:`pattern_sets.number_of_distinct`."""
-        from .pattern_sets import number_of_distinct
-
-        return number_of_distinct(self, tolerance, weighted)
+        return pattern_sets.number_of_distinct(self, tolerance, weighted)
 
     def steps(self, axis: int = -1, weighted: bool = False) -> Floats:
         """Distances between neighbours along an axis of the batch: :func:`pattern_sets.steps`."""
-        from .pattern_sets import steps
-
-        return steps(self, axis, weighted)
+        return pattern_sets.steps(self, axis, weighted)
 
     def total_variation(self, axis: int = -1, weighted: bool = False) -> Floats:
         """Sum of :meth:`steps` along an axis, IAT 4.2: :func:`pattern_sets.total_variation`."""
-        from .pattern_sets import total_variation
-
-        return total_variation(self, axis, weighted)
+        return pattern_sets.total_variation(self, axis, weighted)
 
     def raster(self, points: Any) -> Floats:
         """The slope ``a(f(s))`` at points s of shape (n,), as ``(*batch_shape, n)``: :func:`pattern_sets.raster`."""
-        from .pattern_sets import raster
-
-        return raster(self, points)
+        return pattern_sets.raster(self, points)
 
     def outline(self) -> tuple[Integers, Floats, Floats, Floats]:
         """``(row, low, high, slope)`` of all intervals of all rows, for figures: :func:`pattern_sets.outline`."""
-        from .pattern_sets import outline
-
-        return outline(self)
+        return pattern_sets.outline(self)
 
     def row(self, row: int) -> ActivationPattern:
         """One row, numbered in C order, as a pattern of batch shape ()."""
         return self.reshape(-1)[row]
 
     def __getitem__(self, key: Any) -> ActivationPattern:
-        """Part of the batch, indexed as an array of shape ``batch_shape``: :func:`pattern_sets.select`."""
-        from .pattern_sets import select
-
-        return select(self, key)
+        """Part of the batch, indexed as an array of shape ``batch_shape``: :func:`batches.select`."""
+        return batches.select(self, key)
 
     def reshape(self, batch_shape: int | Sequence[int]) -> ActivationPattern:
-        """The same rows with another batch shape: :func:`pattern_sets.reshape`."""
-        from .pattern_sets import reshape
-
-        return reshape(self, batch_shape)
+        """The same rows with another batch shape: :func:`batches.reshape`."""
+        return batches.reshape(self, batch_shape)
 
     @staticmethod
     def concatenate(patterns: Sequence[ActivationPattern], axis: int = 0) -> ActivationPattern:
-        """Patterns of the same knots and slopes, joined along a batch axis: :func:`pattern_sets.concatenate`."""
-        from .pattern_sets import concatenate
-
-        return concatenate(patterns, axis)
+        """Patterns of the same knots and slopes, joined along a batch axis: :func:`batches.concatenate`."""
+        return batches.concatenate(patterns, axis)
 
     @property
     def certified(self) -> NDArray[np.bool_]:

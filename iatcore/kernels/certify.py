@@ -9,7 +9,8 @@ from numba import njit
 
 from . import double_double as dd
 from .blocks import OPTIONS
-from .roots import fine_state_slope, part_crossings, sort_crossings
+from .roots import sort_crossings
+from .subdivision import fine_state_slope, part_crossings
 from .team import share
 
 NARROW = 2.0**-26

@@ -20,7 +20,7 @@ from numba import njit
 
 from .blocks import OPTIONS
 from .quadrature import active_functions, fill_waves
-from .roots import EPS, decode
+from .subdivision import EPS, decode
 from .team import share
 
 TANGENT, COTANGENT, MOTION, SECOND, BREAKPOINTS, HESSIAN = 0, 1, 2, 3, 4, 5

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from .blocks import OPTIONS
-from .roots import decode
+from .subdivision import decode
 from .team import share
 
 APPLY, MATRIX = 0, 1

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from .blocks import OPTIONS
-from .roots import encode
+from .subdivision import encode
 
 END = 1.0
 """The right end of a piece as a signed position."""

@@ -18,7 +18,6 @@ from numba import njit
 
 from .blocks import INLINE, OPTIONS
 from .memory import ROW, gather, load, real_at, rows_at, scatter_rows, store, store_lane
-from .roots import DERIVATIVE_BOUND, EPS, NARROW, subdivide
 from .simd import (
     LANES,
     absolute,
@@ -36,6 +35,7 @@ from .simd import (
     splat,
     sqrt,
 )
+from .subdivision import DERIVATIVE_BOUND, EPS, NARROW, subdivide
 from .waves import sine_cosine, wave_jet, wave_slope
 
 STEPS = 60

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iatcore import IAT, ActivationPattern, basis, from_intervals, gates, pattern_sets
+from iatcore import IAT, ActivationPattern, basis, batches, from_intervals, gates, pattern_sets
 from iatcore.bases import FAMILIES
 
 Q = basis("rect", 1)
@@ -410,7 +410,7 @@ def test_bad_input():
 
 
 def test_bad_parts():
-    d, join = pattern(basis("pwl", 3), np.ones((2, 3))), pattern_sets.concatenate
+    d, join = pattern(basis("pwl", 3), np.ones((2, 3))), batches.concatenate
     with pytest.raises(ValueError, match="patterns must hold at least one pattern, got none"):
         join([])
     with pytest.raises(TypeError, match="patterns must be ActivationPatterns, got int at 1"):
