@@ -221,6 +221,11 @@ class ActivationPattern:
         """(B,) whether bounds decided every part of every cell, so that no crossing is missed or made up."""
         return self.finite & (self.unresolved == 0)
 
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        """(B,) rows in which bounds left something open, or two crossings are nearer than :data:`CLOSE`."""
+        return self.finite & (~self.certified | (self.closest() < CLOSE))
+
     def closest(self) -> Floats:
         """(B,) distance of the two nearest crossings of each row; inf where there are fewer than two."""
         row = np.repeat(np.arange(len(self)), np.diff(self.offsets))
@@ -303,8 +308,7 @@ def activation_pattern(basis: Basis, gate: Gate, z: Any, certified: bool = False
     result = pattern(found)
     if not certified:
         return result
-    rows = np.flatnonzero(~result.certified | (result.closest() < CLOSE) & finite)
-    rows = rows[finite[rows]]
+    rows = np.flatnonzero(result.flagged)
     scaled = _scaled_levels(levels, exponents[rows])
     again = certified_crossings(basis, work[rows], scaled, gate.side == "right")
     return pattern(found.confirmed(rows, again))

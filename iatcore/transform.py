@@ -19,6 +19,7 @@ from .gates import Gate
 from .gram import gram
 from .kernels import crossings, fused
 from .kernels.quadrature import APPLY, MATRIX, moment_batch
+from .mesh_error import mesh_for
 from .pattern import ActivationPattern, activation_pattern
 from .plan import MomentPlan, moment_plan
 from .runners import LocalRunner, LocalWaveRunner, WaveRunner, crossing_store, is_local, is_wave, saved_room
@@ -269,6 +270,10 @@ class IAT:
     def discretize(self, mesh: int) -> DiscreteIAT:
         """The M-point transform of IAT (12); raises ValueError unless ``mesh >= 1``."""
         return DiscreteIAT(self.p, self.q, mesh, self.gate)
+
+    def mesh_for(self, tolerance: float, norm: float = 1.0) -> int:
+        """An M with which :meth:`discretize` is within ``tolerance`` for all z of norm ``norm``: :func:`mesh_for`."""
+        return mesh_for(self.p, self.q, tolerance, self.gate, norm)
 
     # -- rows of a checked batch ---------------------------------------------------------------------------------
 

@@ -115,6 +115,7 @@ def test_only_open_rows_change():
     iat = IAT(p, basis("pwq", 4))
     default, certified = iat.pattern(z), iat.pattern(z, certified=True)
     assert certified.certified.sum() == 49 and not certified.certified[9]
+    assert default.flagged[7] and default.flagged.sum() == 1
     for i in range(50):
         if i not in (7, 9):
             np.testing.assert_array_equal(certified.positions(i), default.positions(i))

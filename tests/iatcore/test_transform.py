@@ -149,6 +149,13 @@ def test_lipschitz_bound_holds_and_is_attained_for_linear_gates():
         make(gate=gates.tmaf([1.0], [0.0, 1.0])).lipschitz()
 
 
+def test_mesh_for_a_tolerance():
+    iat, z = make("pwl", "pwq"), rows(20, 4)
+    mesh = iat.mesh_for(1e-4)
+    error = np.linalg.norm(iat.discretize(mesh)(z) - iat(z), axis=1)
+    assert (error <= 1e-4 * np.linalg.norm(z, axis=1)).all()
+
+
 def test_copies():
     iat, z = make(), rows(3, 4)
     u = iat(z)
