@@ -277,7 +277,8 @@ def wave_frame(basis: Basis, n: int, by_parts: bool, constant: bool) -> WaveFram
     width = np.array([float(w) for w in widths(frame)])
     lefts = np.array([float(x) for x in frame[:-1]])
     uniform = uniform_width(frame) is not None
-    phase = n * math.pi * width.max() / 2
+    # the harmonics above ``low`` are integrated by parts and need no table
+    phase = low * math.pi * width.max() / 2
     nodes = gauss_rule(gauss_points(phase, tables.degree) + 2)
     t, weight = nodes[:, 0], nodes[:, 2]
     bernstein = np.stack(
@@ -285,6 +286,7 @@ def wave_frame(basis: Basis, n: int, by_parts: bool, constant: bool) -> WaveFram
     )
     table = wave_table(n, (lefts[:, None] + width[:, None] * t).ravel()).reshape(len(lefts), len(t), 2 * (n + 1))
     full = np.einsum("kg,g,cgr->ckr", bernstein, weight, table)
+    full[..., np.tile(np.arange(n + 1), 2) > low] = 0.0
     factors_test = np.ones_like(width) if uniform else width
     rule = gauss_rule(gauss_points(low * math.pi * width.max() / 2, tables.degree))
     return WaveFrame(

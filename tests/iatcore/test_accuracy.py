@@ -49,6 +49,29 @@ def test_all_pairs_large(first, second):
         check(p, q, iatcore.gates.relu(), {name: cases[name] for name in keep if name in cases})
 
 
+@pytest.mark.parametrize(
+    ("first", "d_in", "second", "d_out"),
+    [
+        ("fourier", 300, "fourier", 200),
+        ("fourier", 300, "rect", 1),
+        ("fourier", 200, "pwq", 300),
+        ("pwl", 300, "fourier", 200),
+        ("pwq", 512, "pwl", 300),
+    ],
+)
+def test_hundreds_of_functions(first, d_in, second, d_out):
+    """Against a fine mesh and its bound: the judge takes minutes here."""
+    p, q = iatcore.basis(first, d_in), iatcore.basis(second, d_out)
+    iat, z = iatcore.IAT(p, q), np.random.default_rng(0).normal(size=(2, d_in))
+    u, g = iat(z), np.random.default_rng(1).normal(size=(2, d_out))
+    s = iat.activation_matrix(z)
+    np.testing.assert_allclose(np.einsum("bij,bj->bi", s, z), u, rtol=0, atol=1e-13 * np.abs(u).max() * d_in)
+    np.testing.assert_allclose(iat.vjp(z, g), np.einsum("bij,bi->bj", s, g), rtol=0, atol=1e-12 * np.abs(g).sum())
+    fine = iat.discretize(20_000)
+    assert (np.abs(fine(z) - u) <= fine.error_bound(z) + 1e-12).all()
+    assert np.abs(fine(z) - u).max() <= 1e-3 * np.abs(u).max()
+
+
 def spline(seed: int, functions: int, degree: int) -> iatcore.Basis:
     """Random piecewise polynomials on random breakpoints that reach beyond [-1, 1]."""
     rng = np.random.default_rng(seed)
