@@ -99,9 +99,11 @@ def _own_board() -> int:
 
 
 def _forget_team() -> None:
-    """A forked child has none of its parent's threads, and the OpenMP runtimes do not notice."""
+    """A forked child has none of its parent's threads, and the OpenMP runtimes do not notice; how many is unchanged."""
     global _team
+    count = _team.count
     _team = _Team()
+    _team.count = count
 
 
 if hasattr(os, "register_at_fork"):
