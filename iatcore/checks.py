@@ -75,3 +75,8 @@ def check_size(value: Any, name: str) -> int:
     if number < 1:
         raise ValueError(f"{name} must be an integer >= 1, got {number}")
     return number
+
+
+def nan_rows(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Rows (B, d) in float64, entirely nan where an entry is not finite."""
+    return np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, np.nan).astype(np.float64)

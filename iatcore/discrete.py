@@ -10,23 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .bases import Basis
-from .checks import check_pair, check_rows, check_size
+from .checks import check_pair, check_rows, check_size, nan_rows
 from .gates import Gate
-from .mesh_error import MeshError, mesh_for
-from .smooth_functions import Smooth, gelu, sigmoid, sine, softplus, tanh
-
-__all__ = [
-    "Activation",
-    "DiscreteIAT",
-    "Smooth",
-    "gelu",
-    "mesh_for",
-    "midpoints",
-    "sigmoid",
-    "sine",
-    "softplus",
-    "tanh",
-]
+from .mesh_error import MeshError
+from .smooth_functions import Smooth
 
 Floats = NDArray[np.float64]
 Activation = Gate | Smooth | Callable[[Floats], Floats]
@@ -65,7 +52,7 @@ class DiscreteIAT:
     def __call__(self, z: ArrayLike) -> NDArray[Any]:
         """u for z of shape (..., d_in): shape (..., d_out); rows with nan or inf give nan."""
         rows, shape, dtype = check_rows(z, self.p.size, "z")
-        u = self.gate(_poisoned(rows) @ self.p_values) @ self.q_values.T * (2 / self.mesh)
+        u = self.gate(nan_rows(rows) @ self.p_values) @ self.q_values.T * (2 / self.mesh)
         return u.astype(dtype, copy=False).reshape(*shape, self.q.size)
 
     def activation_matrix(self, z: ArrayLike) -> NDArray[Any]:
@@ -137,7 +124,7 @@ class DiscreteIAT:
         return MeshError(self.p, self.q, self.points, self.gate)
 
     def _slopes(self, rows: NDArray[Any]) -> Floats:
-        f = _poisoned(rows) @ self.p_values
+        f = nan_rows(rows) @ self.p_values
         return self.gate.derivative(f) if isinstance(self.gate, Gate) else self.gate.evaluate(f, 1)
 
 
@@ -152,8 +139,3 @@ def _activation(gate: Activation) -> Gate | Smooth:
 def midpoints(mesh: int) -> NDArray[np.float64]:
     """Midpoints of ``mesh`` equal cells of [-1, 1]."""
     return (2.0 * np.arange(mesh) + 1.0 - mesh) / mesh
-
-
-def _poisoned(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Rows in float64, entirely nan where an entry is not finite."""
-    return np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, np.nan).astype(np.float64)

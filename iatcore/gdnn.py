@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import gates
 from .bases import Basis, basis
 from .bases.core import exact
-from .checks import check_rows, check_size
+from .checks import check_rows, check_size, nan_rows
 from .discrete import midpoints
 from .gates import Gate
 from .pattern import ActivationPattern
@@ -360,8 +360,7 @@ class GDNN:
 def _rows(x: ArrayLike, size: int) -> tuple[Floats, tuple[int, ...], np.dtype[Any]]:
     """As :func:`iatcore.checks.check_rows`, in float64, and a row that is not finite entirely nan."""
     rows, shape, dtype = check_rows(x, size, "x")
-    finite = np.isfinite(rows).all(axis=1, keepdims=True)
-    return np.where(finite, rows, np.nan).astype(np.float64), shape, dtype
+    return nan_rows(rows), shape, dtype
 
 
 def _gate(gate: Gate | None) -> Gate:

@@ -57,7 +57,7 @@ class SmoothIAT:
             raise ValueError(f"tolerance must be positive and finite, got {tolerance!r}")
         self.tolerance = float(tolerance)
         n = max(self.p.max_frequency, self.q.max_frequency)
-        self._frame = split_frame(refine(self.p.knots, self.q.knots), n)
+        self._pieces = list(pairwise(split_frame(refine(self.p.knots, self.q.knots), n)))
 
     def __repr__(self) -> str:
         return f"SmoothIAT({self.p!r}, {self.q!r}, {self.activation!r}, tolerance={self.tolerance!r})"
@@ -137,7 +137,7 @@ class SmoothIAT:
             finite &= np.isfinite(other).all(axis=1)
         values, errors = np.full((len(z), size), np.nan), np.full(len(z), np.nan)
         functions = self.p.size + self.q.size + size
-        step = max(1, NUMBERS_AT_ONCE // (len(self._frame) * POINTS * functions))
+        step = max(1, NUMBERS_AT_ONCE // (len(self._pieces) * POINTS * functions))
         good = np.flatnonzero(finite)
         for start in range(0, len(good), step):
             rows = good[start : start + step]
@@ -147,7 +147,7 @@ class SmoothIAT:
     def _adaptive(self, z: Floats, rows: Integers, integrand: Integrand, size: int) -> tuple[Floats, Floats]:
         total, error, scale = np.zeros((len(rows), size)), np.zeros(len(rows)), np.zeros(len(rows))
         # an interval of the frame, halved ``depth`` times: number ``index`` of 2**depth
-        pieces = len(self._frame) - 1
+        pieces = len(self._pieces)
         owner, piece = np.repeat(np.arange(len(rows)), pieces), np.tile(np.arange(pieces), len(rows))
         index, depth = np.zeros(len(owner), dtype=np.int64), 0
         coarse, _, sizes = self._sums(z, rows, owner, piece, index, depth, integrand)
@@ -194,6 +194,6 @@ class SmoothIAT:
         return np.concatenate(first), np.concatenate(second), np.concatenate(third)
 
     def _ends(self, piece: int, index: int, depth: int) -> tuple[Fraction, Fraction]:
-        a, b = list(pairwise(self._frame))[piece]
+        a, b = self._pieces[piece]
         width = (b - a) / 2**depth
         return a + index * width, a + (index + 1) * width

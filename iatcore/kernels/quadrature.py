@@ -123,6 +123,18 @@ def add_subpieces(k, t0, rest0, t1, rest1, weight, cuts, frame, integrand, test,
 
 
 @njit(**OPTIONS)
+def moment_scratch(integrand, test):
+    """Room for the waves at a point, and for the functions of both sides that do not vanish there."""
+    most = max(integrand[6], test[6], 0)
+    size_h = integrand[1].shape[0] + integrand[3].shape[0]
+    size_t = test[1].shape[0] + test[3].shape[0]
+    return (
+        np.empty(most + 1), np.empty(most + 1), np.empty(size_h, np.int64), np.empty(size_h),
+        np.empty(size_t, np.int64), np.empty(size_t),
+    )  # fmt: skip
+
+
+@njit(**OPTIONS)
 def moment_rows(pattern, slopes, cuts, frame, integrand, test, mode, h, out, start, stop):
     """Rows ``start .. stop - 1`` of ``integral a(f) t h`` over stored patterns.
 
@@ -136,13 +148,7 @@ def moment_rows(pattern, slopes, cuts, frame, integrand, test, mode, h, out, sta
         mode: APPLY (``h``: (B, d_h); ``out``: (B, d_test, 1)) or MATRIX (``out``: (B, d_test, d_h)).
     """
     initial, offsets, piece, offset, level, rising = pattern
-    most = max(integrand[6], test[6], 0)
-    size_h = integrand[1].shape[0] + integrand[3].shape[0]
-    size_t = test[1].shape[0] + test[3].shape[0]
-    scratch = (
-        np.empty(most + 1), np.empty(most + 1), np.empty(size_h, np.int64), np.empty(size_h),
-        np.empty(size_t, np.int64), np.empty(size_t),
-    )  # fmt: skip
+    scratch = moment_scratch(integrand, test)
     for r in range(start, stop):
         out[r] = 0.0
         at, end = offsets[r], offsets[r + 1]
@@ -175,13 +181,7 @@ def moment_batch(team, pattern, *args):
 def slope_rows(pattern, cuts, frame, integrand, test, h, g, out, start, stop):
     """``out[r, j] = g^T integral over {slope number j} of t h ds`` for rows ``start .. stop - 1``."""
     initial, offsets, piece, offset, level, rising = pattern
-    most = max(integrand[6], test[6], 0)
-    size_h = integrand[1].shape[0] + integrand[3].shape[0]
-    size_t = test[1].shape[0] + test[3].shape[0]
-    scratch = (
-        np.empty(most + 1), np.empty(most + 1), np.empty(size_h, np.int64), np.empty(size_h),
-        np.empty(size_t, np.int64), np.empty(size_t),
-    )  # fmt: skip
+    scratch = moment_scratch(integrand, test)
     part = np.empty((g.shape[1], 1))
     for r in range(start, stop):
         out[r] = 0.0

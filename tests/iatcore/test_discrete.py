@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import PPoly
 
-from iatcore import IAT, basis, discrete, gates, reference, smooth_functions
-from iatcore.discrete import DiscreteIAT, Smooth, mesh_for
+from iatcore import IAT, basis, gates, mesh_for, reference, smooth_functions
+from iatcore.discrete import DiscreteIAT
+from iatcore.smooth_functions import Smooth, tanh
 from tests.cases import LAYOUTS, PAIRS, nasty_inputs
 from verify import strategies
 
@@ -95,7 +96,7 @@ def test_dtypes_and_bad_rows():
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_smooth_functions(name):
-    sigma = getattr(discrete, name)
+    sigma = getattr(smooth_functions, name)
     t, h = np.linspace(-6, 6, 61), 2.0**-8
     np.testing.assert_allclose(sigma(t), [FUNCTIONS[name](v) for v in t], rtol=1e-13, atol=1e-15)
     for order in (1, 2):
@@ -117,7 +118,7 @@ def test_every_smooth_function_has_a_formula():
 @pytest.mark.parametrize(("first", "second"), [("fourier", "pwq"), ("rect", "pwl"), ("pwl-w", "fourier")])
 def test_smooth_activation(name, first, second):
     p, q, mesh, h = basis(first, 4), basis(second, 3), 11, 1e-6
-    transform, z = DiscreteIAT(p, q, mesh, getattr(discrete, name)), rows(5, 4)
+    transform, z = DiscreteIAT(p, q, mesh, getattr(smooth_functions, name)), rows(5, 4)
     s = transform.points
     sigma = np.vectorize(FUNCTIONS[name])
     np.testing.assert_allclose(transform(z), 2 / mesh * sigma(z @ p(s)) @ q(s).T, atol=1e-14)
@@ -135,7 +136,7 @@ def test_smooth_activation_converges():
     z = rows(3, 4) / 4
     p, q = basis("fourier", 4), basis("fourier", 3)
     exact = np.tanh(z @ p(x)) @ (q(x) * w).T
-    np.testing.assert_allclose(DiscreteIAT(p, q, 100, discrete.tanh)(z), exact, atol=1e-13)  # periodic
+    np.testing.assert_allclose(DiscreteIAT(p, q, 100, tanh)(z), exact, atol=1e-13)  # periodic
 
 
 def test_plain_functions():
@@ -162,12 +163,16 @@ def test_plain_functions():
             r"function of max must keep the shape \(1, 3\)",
         ),
         (lambda p: DiscreteIAT(p, p, 0, gates.relu()), ValueError, "mesh must be an integer >= 1, got 0"),
-        (lambda p: DiscreteIAT(p, p, 3, discrete.tanh).error_bound([1.0, 2.0]), TypeError, "iatcore.Gate, got tanh"),
+        (
+            lambda p: DiscreteIAT(p, p, 3, tanh).error_bound([1.0, 2.0]),
+            TypeError,
+            "iatcore.Gate, got tanh",
+        ),
         (lambda p: DiscreteIAT(p, p, 3, np.tanh).leading_error([1.0, 2.0]), TypeError, "iatcore.Gate, got tanh"),
         (lambda p: DiscreteIAT(p, p, 3, gates.tmaf([1], [0, 1])).error_bound([1.0, 2.0]), ValueError, "which jumps"),
         (lambda p: Smooth(3), TypeError, "function must be callable, got 3"),  # type: ignore[arg-type]
         (lambda p: Smooth(np.tanh, 1.0), TypeError, "derivative must be callable or None, got 1.0"),  # type: ignore[arg-type]
-        (lambda p: discrete.tanh.evaluate(1.0, 3), ValueError, "order must be 0, 1 or 2, got 3"),
+        (lambda p: tanh.evaluate(1.0, 3), ValueError, "order must be 0, 1 or 2, got 3"),
     ],
 )
 def test_errors(call, error, message):
@@ -324,4 +329,4 @@ def test_mesh_for_refuses():
     with pytest.raises(ValueError, match="which jumps"):
         mesh_for(p, p, 1e-3, gates.tmaf([1.0], [0.0, 1.0]))
     with pytest.raises(TypeError, match=r"iatcore.Gate, got tanh"):
-        mesh_for(p, p, 1e-3, discrete.tanh)  # type: ignore[arg-type]
+        mesh_for(p, p, 1e-3, tanh)  # type: ignore[arg-type]
