@@ -236,19 +236,21 @@ class WaveFrame(NamedTuple):
 
     Attributes:
         low: harmonics up to this one (and the constant) are left to quadrature.
-        uniform: whether cells are equally wide.
+        uniform: whether cells are equally wide; symmetric: whether cells mirror each other about 0.
         lefts, widths, inverse: left ends, widths, 1/widths.
         factors_test: width of a cell, or 1 where the side's transpose contains it; factors: the width.
         real_ids: the side's functional numbers as doubles, flat.
         full_test, full: ``factor integral_0^1 B_k(t) wave_r dt``, shape (cells, degree + 1, 2 (n + 1)).
         nodes: first, second and third antiderivative of every wave above ``low`` at the ends of cells, shape
             (cells + 1, 3, 2 (n + 1)).
+        powers: powers 1, 2, 3 of ``1/(k pi)``, shape (n + 1, 3).
         rule: Gauss-Legendre rule for parts of a cell; empty if nothing is left to quadrature.
         side: tables of the polynomial side.
     """
 
     low: int
     uniform: bool
+    symmetric: bool
     lefts: Floats
     widths: Floats
     inverse: Floats
@@ -258,6 +260,7 @@ class WaveFrame(NamedTuple):
     full_test: Floats
     full: Floats
     nodes: Floats
+    powers: Floats
     rule: Floats
     side: Side
 
@@ -292,6 +295,7 @@ def wave_frame(basis: Basis, n: int, by_parts: bool, constant: bool) -> WaveFram
     return WaveFrame(
         low,
         uniform,
+        all(a == -b for a, b in zip(frame, reversed(frame), strict=True)),
         lefts,
         width,
         1 / width,
@@ -301,6 +305,7 @@ def wave_frame(basis: Basis, n: int, by_parts: bool, constant: bool) -> WaveFram
         full * factors_test[:, None, None],
         full * width[:, None, None],
         wave_antiderivative_table(n, low, np.array([float(x) for x in frame])),
+        (1 / (np.maximum(np.arange(n + 1), 1) * math.pi))[:, None] ** np.arange(1, 4),
         rule if low or constant else rule[:0],
         tables,
     )

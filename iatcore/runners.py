@@ -88,7 +88,8 @@ class WaveRunner:
         grid, capacity = wave_grid(w.n), crossing_capacity(w.n, len(gate[0]))
 
         def tables(integrand: Any, test: Any, factors: Floats, full: Floats) -> Any:
-            frame = (f.low, f.uniform, f.lefts, f.inverse, factors, f.real_ids, full, f.nodes, f.rule)
+            cells = (f.lefts, f.inverse, factors, f.real_ids)
+            frame = (f.low, f.uniform, f.symmetric, *cells, full, f.nodes, f.powers, f.rule)
             return fused.crossing_tables(w, integrand, test, f.side, grid, frame, gate, capacity, saved_room(w.n))
 
         self.tables = {

@@ -38,7 +38,8 @@ def first_slope(base, levels, jumps, first_level):
 
 @njit(**INLINE)
 def set_deltas(slots, levels, number, direction, jumps, delta):
-    """Change of slope at each crossing: ``direction * jumps[level]``."""
+    """Change of slope at each crossing: ``direction * jumps[level]``; none in the row after the last."""
+    store(delta, slots, splat(0.0))
     for i in range(slots):
         if levels == 1:
             store(delta, i, load(direction, i) * real_at(jumps, 0))
@@ -60,11 +61,11 @@ def crossing_tables(pattern, integrand, test, side, grid, frame, gate, capacity,
         pattern, integrand, test: wave tables ``(n, row, factor)``; those of a polynomial side are not used.
         side: the polynomial side on the frame.
         grid: ``(half, table)``.
-        frame: ``(low, uniform, lefts, inverse, factors, real_ids, full, nodes, rule)``.
+        frame: ``(low, uniform, symmetric, lefts, inverse, factors, real_ids, full, nodes, powers, rule)``.
         gate: ``(levels, jumps, base, closed)``.
         capacity: crossings that a lane may have; room: those that are saved.
     """
-    sizes = (len(frame[2]), len(frame[-1]), capacity, room)
+    sizes = (len(frame[3]), len(frame[-1]), capacity, room)
     return pack(pattern, integrand, test, side_entries(side), gate_entries(*gate), grid, frame, sizes)
 
 
@@ -89,9 +90,9 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
     gate_levels, jumps, m, base, closed = gate_at(at, 3 * WAVES + SIDE)
     at += 8 * (3 * WAVES + SIDE + GATE)
     half, table, low, uniform = int_at(at, 0), int_at(at, 1), int_at(at, 2), int_at(at, 3) != 0
-    lefts, inverse, factors, real_ids = int_at(at, 4), int_at(at, 5), int_at(at, 6), int_at(at, 7)
-    full, nodes, rule = int_at(at, 8), int_at(at, 9), int_at(at, 10)
-    cells, points, capacity, room = int_at(at, 11), int_at(at, 12), int_at(at, 13), int_at(at, 14)
+    symmetric, lefts, inverse, factors = int_at(at, 4) != 0, int_at(at, 5), int_at(at, 6), int_at(at, 7)
+    real_ids, full, nodes, powers, rule = int_at(at, 8), int_at(at, 9), int_at(at, 10), int_at(at, 11), int_at(at, 12)
+    cells, points, capacity, room = int_at(at, 13), int_at(at, 14), int_at(at, 15), int_at(at, 16)
     size, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
     wave_rows, test_rows = 2 * n + 2, functionals if kind == WAVE_TO_POLY else 2 * n_t + 2
     chi_rows = 2 * (n_h + n_t + 1) if kind == WAVE_TO_WAVE else 1
@@ -146,6 +147,7 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
                 copy_rows(at_position, positions + kept, slots)
                 copy_rows(at_direction, directions + kept, slots)
                 copy_rows(at_first, firsts + block * ROW, 1)
+        store(at_position, slots, splat(0.0))
         set_deltas(slots, m, at_number, at_direction, jumps, at_delta)
         slope = first_slope(base, m, jumps, at_first)
         if not same:
@@ -158,14 +160,16 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
             store(at_sums, i, splat(0.0))
         if kind == WAVE_TO_POLY:
             poly_tests_of_waves(
-                slots, at_position, at_delta, slope, at_integrand, n_h, low, cells, uniform, lefts, inverse, factors,
-                rule, points, degree, ids, full, nodes, at_sums, at_parts, at_changes, at_scratch,
+                slots, at_position, at_delta, slope, at_integrand, n_h, low, cells, uniform, symmetric, lefts, inverse,
+                factors, rule, points, powers, degree, ids, full, nodes, at_sums, at_parts, at_changes, at_ends,
+                at_scratch,
             )  # fmt: skip
             gather_product(size_t, ptr_t, index_t, value_t, at_sums, at_out)
         elif kind == POLY_TO_WAVE:
             wave_tests_of_poly(
-                slots, at_position, at_delta, slope, at_rows_h, degree, ids, real_ids, cells, uniform, lefts, inverse,
-                factors, rule, points, full, nodes, at_sums, n_t, low, at_parts, at_changes, at_ends, at_scratch,
+                slots, at_position, at_delta, slope, at_rows_h, degree, ids, real_ids, cells, uniform, symmetric,
+                lefts, inverse, factors, rule, points, powers, full, nodes, at_sums, n_t, low, at_parts, at_changes,
+                at_ends, at_scratch,
             )  # fmt: skip
             unload_waves(at_sums, size_t, row_t, factor_t, at_out)
         else:

@@ -17,7 +17,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import populate_array
 
-from .simd import DOUBLES, INTEGERS, LANES, constant_vector, promote, shuffle, vector
+from .simd import DOUBLES, INTEGERS, LANES, Vector, constant_vector, promote, shuffle, vector
 
 ROW = 8 * LANES
 """Bytes of a vector."""
@@ -80,6 +80,18 @@ def load_like(typingctx: Any, like: Any, base: Any, index: Any) -> Any:
         return value if lanes == LANES else shuffle(builder, value, value, list(range(LANES)) * 2)
 
     return like(like, types.int64, types.int64), codegen
+
+
+@intrinsic
+def load_two(typingctx: Any, base: Any, index: Any) -> Any:
+    """Rows ``index`` and ``index + 1`` as one vector of 16."""
+    both = ir.VectorType(ir.DoubleType(), 2 * LANES)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        offset = builder.mul(args[1], ir.Constant(ir.IntType(64), ROW))
+        return builder.load(builder.inttoptr(builder.add(args[0], offset), both.as_pointer()), align=8)
+
+    return Vector(2 * LANES)(types.int64, types.int64), codegen
 
 
 @intrinsic

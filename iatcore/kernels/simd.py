@@ -185,6 +185,20 @@ def second_half(typingctx: Any, a: Any) -> Any:
 
 
 @intrinsic
+def total(typingctx: Any, a: Any) -> Any:
+    """Eight lanes as they are; of sixteen, the sum of both halves."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = args[0]
+        if sig.args[0].lanes == LANES:
+            return value
+        halves = (shuffle(builder, value, value, list(range(i, i + LANES))) for i in (0, LANES))
+        return builder.fadd(*halves)
+
+    return vector(a), codegen
+
+
+@intrinsic
 def select(typingctx: Any, m: Any, a: Any, b: Any) -> Any:
     """``a`` where the mask holds and ``b`` elsewhere."""
 

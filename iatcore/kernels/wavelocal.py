@@ -19,9 +19,21 @@ from numba import njit
 
 from .blocks import INLINE
 from .local import coefficients, extremes, is_above, is_below, level_set, polynomial
-from .memory import gather, int_at, load, lookup, real_at, scatter_add, store, store_lane
-from .simd import LANES, floor, is_any, maximum, minimum, select, splat
-from .waves import add_wave_parts, add_wave_tests, sine_cosine, wave_antiderivatives, wave_value
+from .memory import gather, int_at, load, load_two, lookup, real_at, scatter_add, store, store_lane
+from .simd import (
+    LANES,
+    first_half,
+    floor,
+    is_any,
+    join,
+    maximum,
+    minimum,
+    second_half,
+    select,
+    splat,
+    total,
+)
+from .waves import add_wave_parts, add_wave_tests, sine_cosine, turn, wave_antiderivatives, wave_value
 
 
 @njit(**INLINE)
@@ -44,19 +56,27 @@ def locate(e, cells, uniform, lefts, scratch):
 
 
 @njit(**INLINE)
-def bernstein_jet(degree, k, t, inverse):
-    """A Bernstein polynomial of degree <= 2 and its derivatives with respect to s; ``inverse`` is dt/ds."""
-    zero = t * 0.0
+def bernstein_parts(degree, t, rate, f1, f2, f3):
+    """``B f1 - B' f2 + B'' f3`` for the Bernstein polynomials of degree <= 2; ``rate`` is dt/ds."""
+    y, zero = 1.0 - t, t * 0.0
     if degree == 0:
-        return zero + 1.0, zero, zero
+        return f1, zero, zero
+    f2 = f2 * rate
     if degree == 1:
-        return (1.0 - t, zero - inverse, zero) if k == 0 else (t, zero + inverse, zero)
-    square = inverse * inverse * 2.0
-    if k == 0:
-        return (1.0 - t) * (1.0 - t), (t - 1.0) * (inverse * 2.0), zero + square
-    if k == 1:
-        return (1.0 - t) * t * 2.0, (1.0 - t * 2.0) * (inverse * 2.0), zero - square * 2.0
-    return t * t, t * (inverse * 2.0), zero + square
+        return y * f1 + f2, t * f1 - f2, zero
+    f2, f3 = f2 * 2.0, f3 * (rate * rate) * 2.0
+    return y * (y * f1 + f2) + f3, t * y * f1 * 2.0 - (y - t) * f2 - f3 * 2.0, t * (t * f1 - f2) + f3
+
+
+@njit(**INLINE)
+def bernstein_values(degree, t, f):
+    """``B f`` for the Bernstein polynomials of degree <= 2."""
+    y, zero = 1.0 - t, t * 0.0
+    if degree == 0:
+        return f, zero, zero
+    if degree == 1:
+        return y * f, t * f, zero
+    return y * y * f, t * y * f * 2.0, t * t * f
 
 
 @njit(**INLINE)
@@ -72,103 +92,144 @@ def polynomial_jet(degree, c0, c1, c2, t, inverse):
 
 
 @njit(**INLINE)
+def look_up_two(table, c, c_2):
+    """Entries of a table for two rows of indices."""
+    return join(lookup(table, c), lookup(table, c_2))
+
+
+@njit(**INLINE)
+def scatter_two(rows, c, c_2, value):
+    """Add the halves of a vector of 16 to entries ``(c, lane)`` and ``(c_2, lane)``."""
+    scatter_add(rows, c, first_half(value))
+    scatter_add(rows, c_2, second_half(value))
+
+
+@njit(**INLINE)
 def poly_tests_of_waves(
-    slots, position, delta, slope, waves, n, low, cells, uniform, lefts, inverse, factors, rule, points, degree, ids,
-    full, nodes, sums, parts, changes, scratch,
+    slots, position, delta, slope, waves, n, low, cells, uniform, symmetric, lefts, inverse, factors, rule, points,
+    powers, degree, ids, full, nodes, sums, parts, changes, ends, scratch,
 ):  # fmt: skip
     """Wave integrand against polynomial tests, pattern by crossings; adds to the functional rows ``sums``.
 
-    Harmonics up to ``low`` by quadrature, the others by parts: ``[B F1 - B' F2 + B'' F3]``.
+    Harmonics up to ``low`` by quadrature, the others by parts: ``[B F1 - B' F2 + B'' F3]``. Crossings two at a time:
+    the row after the last one has no jump.
     """
     for c in range(cells):
         store(changes, c, splat(0.0))
     for c in range(3 * cells):
         store(parts, c, splat(0.0))
-    for i in range(slots):
-        e, jump = load(position, i), load(delta, i)
-        c = locate(e, cells, uniform, lefts, scratch)
-        left, rate, factor = lookup(lefts, c), lookup(inverse, c), lookup(factors, c)
+    for i in range(0, slots, 2):
+        e, jump = load_two(position, i), load_two(delta, i)
+        c = locate(first_half(e), cells, uniform, lefts, scratch)
+        c_2 = locate(second_half(e), cells, uniform, lefts, scratch)
+        left, rate = look_up_two(lefts, c, c_2), look_up_two(inverse, c, c_2)
+        weight = -(jump * rate * look_up_two(factors, c, c_2))
         length = e - left
         scale = rate * length
         sine, cosine = sine_cosine(e)
-        f1, f2, f3 = wave_antiderivatives(waves, n, low, sine, cosine)
-        weight = -(jump * rate * factor)
-        f1, f2, f3 = f1 * weight, f2 * weight, f3 * weight
-        for k in range(degree + 1):
-            b0, b1, b2 = bernstein_jet(degree, k, scale, rate)
-            scatter_add(parts, c * 3.0 + float(k), b0 * f1 - b1 * f2 + b2 * f3)
-        scatter_add(changes, c, jump)
+        f1, f2, f3 = wave_antiderivatives(waves, n, low, powers, sine, cosine)
+        m0, m1, m2 = bernstein_parts(degree, scale, rate, f1 * weight, f2 * weight, f3 * weight)
         weight = weight * length
         for g in range(points):
             x = real_at(rule, 3 * g)
             sine, cosine = sine_cosine(left + length * x)
             value = wave_value(waves, n, low, sine, cosine) * (weight * real_at(rule, 3 * g + 2))
-            for k in range(degree + 1):
-                b0, b1, b2 = bernstein_jet(degree, k, scale * x, rate)
-                scatter_add(parts, c * 3.0 + float(k), b0 * value)
+            n0, n1, n2 = bernstein_values(degree, scale * x, value)
+            m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+        scatter_two(changes, c, c_2, jump)
+        c, c_2 = c * 3.0, c_2 * 3.0
+        scatter_two(parts, c, c_2, m0)
+        if degree >= 1:
+            scatter_two(parts, c + 1.0, c_2 + 1.0, m1)
+        if degree >= 2:
+            scatter_two(parts, c + 2.0, c_2 + 2.0, m2)
+    node_values(nodes, cells + 1, symmetric, waves, n, low, ends)
     start = slope
-    l1, l2, l3 = node_values(nodes, 0, waves, n)
     for c in range(cells):
         end = start + load(changes, c)
-        r1, r2, r3 = node_values(nodes, c + 1, waves, n)
         rate, factor = splat(real_at(inverse, c)), real_at(inverse, c) * real_at(factors, c)
+        r0, r1, r2 = bernstein_parts(
+            degree, splat(1.0), rate, load(ends, 3 * c + 3), load(ends, 3 * c + 4), load(ends, 3 * c + 5)
+        )
+        l0, l1, l2 = bernstein_parts(
+            degree, splat(0.0), rate, load(ends, 3 * c), load(ends, 3 * c + 1), load(ends, 3 * c + 2)
+        )
+        m0, m1, m2 = r0 * end - l0 * start, r1 * end - l1 * start, r2 * end - l2 * start
         for k in range(degree + 1):
-            b0, b1, b2 = bernstein_jet(degree, k, splat(1.0), rate)
-            d0, d1, d2 = bernstein_jet(degree, k, splat(0.0), rate)
-            total = (b0 * r1 - b1 * r2 + b2 * r3) * end - (d0 * l1 - d1 * l2 + d2 * l3) * start
-            total = total * factor
+            part = (m0 if k == 0 else (m1 if k == 1 else m2)) * factor + load(parts, 3 * c + k)
             if points > 0:
                 at = full + 16 * (n + 1) * ((degree + 1) * c + k)
-                whole = load(waves, n + 1) * real_at(at, n + 1)
+                odd, even = splat(0.0), load(waves, n + 1) * real_at(at, n + 1)
                 for r in range(1, low + 1):
-                    whole = whole + load(waves, r) * real_at(at, r)
-                    whole = whole + load(waves, n + 1 + r) * real_at(at, n + 1 + r)
-                total = total + whole * end
+                    odd = odd + load(waves, r) * real_at(at, r)
+                    even = even + load(waves, n + 1 + r) * real_at(at, n + 1 + r)
+                part = part + (odd + even) * end
             row = int_at(ids, 3 * c + k)
-            store(sums, row, load(sums, row) + total + load(parts, 3 * c + k))
+            store(sums, row, load(sums, row) + part)
         start = end
-        l1, l2, l3 = r1, r2, r3
 
 
 @njit(**INLINE)
-def node_values(nodes, j, waves, n):
-    """The three antiderivatives at node j, by a constant matrix."""
-    v1, v2, v3 = splat(0.0), splat(0.0), splat(0.0)
-    at = nodes + 48 * (n + 1) * j
-    for r in range(2 * (n + 1)):
-        value = load(waves, r)
-        v1 = v1 + value * real_at(at, r)
-        v2 = v2 + value * real_at(at, 2 * (n + 1) + r)
-        v3 = v3 + value * real_at(at, 4 * (n + 1) + r)
-    return v1, v2, v3
+def node_values(nodes, count, symmetric, waves, n, low, ends):
+    """The three antiderivatives at every node, to three rows each: by a constant matrix, even and odd part apart.
+
+    ``symmetric``: node ``count - 1 - j`` mirrors node j, and half the work does.
+    """
+    for j in range((count + 1) // 2 if symmetric else count):
+        even1, odd1, even2 = splat(0.0), splat(0.0), splat(0.0)
+        odd2, even3, odd3 = splat(0.0), splat(0.0), splat(0.0)
+        at = nodes + 48 * (n + 1) * j
+        for k in range(low + 1, n + 1):
+            a, b, cosine = load(waves, k), load(waves, n + 1 + k), n + 1 + k
+            even1 = even1 + a * real_at(at, k)
+            odd1 = odd1 + b * real_at(at, cosine)
+            odd2 = odd2 + a * real_at(at, 2 * (n + 1) + k)
+            even2 = even2 + b * real_at(at, 2 * (n + 1) + cosine)
+            even3 = even3 + a * real_at(at, 4 * (n + 1) + k)
+            odd3 = odd3 + b * real_at(at, 4 * (n + 1) + cosine)
+        if symmetric:
+            mirror = 3 * (count - 1 - j)
+            store(ends, mirror, even1 - odd1)
+            store(ends, mirror + 1, even2 - odd2)
+            store(ends, mirror + 2, even3 - odd3)
+        store(ends, 3 * j, even1 + odd1)
+        store(ends, 3 * j + 1, even2 + odd2)
+        store(ends, 3 * j + 2, even3 + odd3)
 
 
 @njit(**INLINE)
 def wave_tests_of_poly(
-    slots, position, delta, slope, integrands, degree, ids, real_ids, cells, uniform, lefts, inverse, factors, rule,
-    points, full, nodes, sums, n, low, parts, changes, jumps_at, scratch,
+    slots, position, delta, slope, integrands, degree, ids, real_ids, cells, uniform, symmetric, lefts, inverse,
+    factors, rule, points, powers, full, nodes, sums, n, low, parts, changes, jumps_at, scratch,
 ):  # fmt: skip
     """Polynomial integrand against wave tests, pattern by crossings; adds to the wave rows ``sums``.
 
-    Harmonics up to ``low`` by quadrature, the others by parts: ``[h E1 - h' E2 + h'' E3]``.
+    Harmonics up to ``low`` by quadrature, the others by parts: ``[h E1 - h' E2 + h'' E3]``. Crossings two at a time:
+    the row after the last one has no jump.
     """
     for c in range(cells):
         store(changes, c, splat(0.0))
     for j in range(3 * (cells + 1)):
         store(jumps_at, j, splat(0.0))
-    for i in range(slots):
-        e, jump = load(position, i), load(delta, i)
-        c = locate(e, cells, uniform, lefts, scratch)
-        left, rate = lookup(lefts, c), lookup(inverse, c)
+    for i in range(0, slots, 2):
+        e, jump = load_two(position, i), load_two(delta, i)
+        c = locate(first_half(e), cells, uniform, lefts, scratch)
+        c_2 = locate(second_half(e), cells, uniform, lefts, scratch)
+        left, rate = look_up_two(lefts, c, c_2), look_up_two(inverse, c, c_2)
+        weight = -(jump * rate * look_up_two(factors, c, c_2))
         length = e - left
         scale = rate * length
-        h0 = gather(integrands, lookup(real_ids, c * 3.0))
-        h1 = gather(integrands, lookup(real_ids, c * 3.0 + 1.0))
-        h2 = gather(integrands, lookup(real_ids, c * 3.0 + 2.0))
-        weight = -(jump * rate * lookup(factors, c))
+        scatter_two(changes, c, c_2, jump)
+        c, c_2 = c * 3.0, c_2 * 3.0
+        h0 = gather_two(integrands, real_ids, c, c_2)
+        h1, h2 = h0, h0
+        if degree >= 1:
+            h1 = gather_two(integrands, real_ids, c + 1.0, c_2 + 1.0)
+        if degree >= 2:
+            h2 = gather_two(integrands, real_ids, c + 2.0, c_2 + 2.0)
         value, first, second = polynomial_jet(degree, h0, h1, h2, scale, rate)
         sine, cosine = sine_cosine(e)
-        add_wave_parts(sums, n, low, sine, cosine, value * weight, first * weight, second * weight)
+        add_wave_parts(sums, n, low, powers, sine, cosine, value * weight, first * weight, second * weight)
         weight = weight * length
         for g in range(points):
             x = real_at(rule, 3 * g)
@@ -176,7 +237,6 @@ def wave_tests_of_poly(
             value = polynomial(degree, h0, h1, h2, t, 1.0 - t) * (weight * real_at(rule, 3 * g + 2))
             sine, cosine = sine_cosine(left + length * x)
             add_wave_tests(sums, n, low, sine, cosine, value)
-        scatter_add(changes, c, jump)
     for c in range(cells):
         end = slope + load(changes, c)
         h0, h1, h2 = coefficients(integrands, ids, c, degree)
@@ -190,9 +250,41 @@ def wave_tests_of_poly(
         if points > 0:
             for k in range(degree + 1):
                 store(parts, (degree + 1) * c + k, load(integrands, int_at(ids, 3 * c + k)) * slope)
-    add_constants(3 * (cells + 1), jumps_at, nodes, sums, n, n)
+    add_nodes(cells + 1, symmetric, jumps_at, nodes, sums, n, low)
     if points > 0:
         add_constants(cells * (degree + 1), parts, full, sums, n, low)
+
+
+@njit(**INLINE)
+def gather_two(rows, table, c, c_2):
+    """Rows given by entries of a table, for two rows of indices into it."""
+    return join(gather(rows, lookup(table, c)), gather(rows, lookup(table, c_2)))
+
+
+@njit(**INLINE)
+def add_nodes(count, symmetric, jumps, nodes, sums, n, low):
+    """The transpose of :func:`node_values`; ``jumps`` (three rows a node) is overwritten."""
+    used = (count + 1) // 2 if symmetric else count
+    if symmetric:
+        # row j to the sum, its mirror to the difference: what even and what odd functions are multiplied by
+        for j in range(count // 2):
+            for i in range(3):
+                a, b = load(jumps, 3 * j + i), load(jumps, 3 * (count - 1 - j) + i)
+                store(jumps, 3 * j + i, a + b)
+                store(jumps, 3 * (count - 1 - j) + i, a - b)
+    for k in range(low + 1, n + 1):
+        s1, s2, s3, c1, c2, c3 = load(sums, k), splat(0.0), splat(0.0), load(sums, n + 1 + k), splat(0.0), splat(0.0)
+        for j in range(used):
+            at, even = nodes + 48 * (n + 1) * j, 3 * j
+            odd = 3 * (count - 1 - j) if symmetric else even
+            s1 = s1 + load(jumps, even) * real_at(at, k)
+            c1 = c1 + load(jumps, odd) * real_at(at, n + 1 + k)
+            s2 = s2 + load(jumps, odd + 1) * real_at(at, 2 * (n + 1) + k)
+            c2 = c2 + load(jumps, even + 1) * real_at(at, 3 * (n + 1) + k)
+            s3 = s3 + load(jumps, even + 2) * real_at(at, 4 * (n + 1) + k)
+            c3 = c3 + load(jumps, odd + 2) * real_at(at, 5 * (n + 1) + k)
+        store(sums, k, s1 + s2 + s3)
+        store(sums, n + 1 + k, c1 + c2 + c3)
 
 
 @njit(**INLINE)
@@ -220,22 +312,32 @@ def add_constants(count, parts, matrix, sums, n, low):
 def wave_tests_of_waves(slots, position, delta, slope, waves, n, tests, sums, chi):
     """Wave integrand (harmonics up to n) against wave tests (up to ``tests``) through ``integral a exp(i m pi s)``.
 
-    ``chi`` has ``2 (n + tests + 1)`` rows: integrals of ``a sin(m pi s)``, then of ``a cos(m pi s)``.
+    ``chi`` has ``2 (n + tests + 1)`` rows: integrals of ``a sin(m pi s)``, then of ``a cos(m pi s)``. Crossings two
+    at a time, odd and even m side by side: the row after the last crossing has no jump.
     """
     most = n + tests
     at_cos = most + 1
     for m in range(2 * (most + 1)):
         store(chi, m, splat(0.0))
-    measure, change = slope * 2.0, splat(0.0)
-    for i in range(slots):
-        e, jump = load(position, i), load(delta, i)
-        measure, change = measure + jump * (1.0 - e), change + jump
+    measure, change = splat(0.0), splat(0.0)
+    for i in range(0, slots, 2):
+        e, jump = load_two(position, i), load_two(delta, i)
+        measure, change = measure + total(jump * (1.0 - e)), change + total(jump)
         sine, cosine = sine_cosine(e)
+        sine_2, cosine_2 = turn(sine, cosine, sine, cosine)
         s, c = jump * sine, jump * cosine
-        for m in range(1, most + 1):
-            store(chi, m, load(chi, m) + c)
-            store(chi, at_cos + m, load(chi, at_cos + m) - s)
-            s, c = s * cosine + c * sine, c * cosine - s * sine
+        s_2, c_2 = jump * sine_2, jump * cosine_2
+        for m in range(1, most, 2):
+            store(chi, m, load(chi, m) + total(c))
+            store(chi, at_cos + m, load(chi, at_cos + m) - total(s))
+            store(chi, m + 1, load(chi, m + 1) + total(c_2))
+            store(chi, at_cos + m + 1, load(chi, at_cos + m + 1) - total(s_2))
+            s, c = turn(s, c, sine_2, cosine_2)
+            s_2, c_2 = turn(s_2, c_2, sine_2, cosine_2)
+        if most % 2 == 1:
+            store(chi, most, load(chi, most) + total(c))
+            store(chi, at_cos + most, load(chi, at_cos + most) - total(s))
+    measure = measure + slope * 2.0
     for m in range(1, most + 1):
         inverse = 1.0 / (m * math.pi)
         sign = 1.0 if m % 2 == 0 else -1.0

@@ -11,7 +11,7 @@ from numba import njit
 
 from .blocks import INLINE
 from .memory import int_at, load, load_like, real_at, store
-from .simd import absolute, fill, nearest, select, splat
+from .simd import absolute, fill, nearest, select, splat, total
 
 _SINE = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(9))
 _COSINE = tuple((-1) ** k / math.factorial(2 * k) for k in range(10))
@@ -39,34 +39,41 @@ def sine_cosine(x):
 
 
 @njit(**INLINE)
-def wave_value(waves, n, low, sine, cosine):
-    """The constant and the harmonics up to ``low`` at a point whose ``sin(pi s), cos(pi s)`` are given (Horner)."""
-    re, im = splat(0.0), splat(0.0)
-    for k in range(low, 0, -1):
-        real = re * cosine - im * sine + load(waves, n + 1 + k)
-        im = re * sine + im * cosine - load(waves, k)
-        re = real
-    return re * cosine - im * sine + load(waves, n + 1)
+def turn(sine, cosine, s, c):
+    """``sin, cos`` of the sum of two angles."""
+    return sine * c + cosine * s, cosine * c - sine * s
 
 
 @njit(**INLINE)
-def wave_antiderivatives(waves, n, low, sine, cosine):
-    """First, second and third antiderivative of the harmonics above ``low``, without constants."""
-    re1, im1, re2, im2, re3, im3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-    for k in range(n, 0, -1):
-        a, b = splat(0.0), splat(0.0)
-        if k > low:
-            inverse = 1.0 / (k * math.pi)
-            a, b = load(waves, k) * inverse, load(waves, n + 1 + k) * inverse
-        # b cos + a sin is the real part of (b - i a) exp(i k pi s); each integration divides by i k pi
-        re1, im1 = re1 * cosine - im1 * sine - a, re1 * sine + im1 * cosine - b
-        if k > low:
-            a, b = a * inverse, b * inverse
-        re2, im2 = re2 * cosine - im2 * sine - b, re2 * sine + im2 * cosine + a
-        if k > low:
-            a, b = a * inverse, b * inverse
-        re3, im3 = re3 * cosine - im3 * sine + a, re3 * sine + im3 * cosine + b
-    return re1 * cosine - im1 * sine, re2 * cosine - im2 * sine, re3 * cosine - im3 * sine
+def wave_value(waves, n, low, sine, cosine):
+    """The constant and the harmonics up to ``low`` at a point whose ``sin(pi s), cos(pi s)`` are given (Horner)."""
+    re, im = fill(sine, 0.0), fill(sine, 0.0)
+    for k in range(low, 0, -1):
+        real = re * cosine - im * sine + load_like(sine, waves, n + 1 + k)
+        im = re * sine + im * cosine - load_like(sine, waves, k)
+        re = real
+    return re * cosine - im * sine + load_like(sine, waves, n + 1)
+
+
+@njit(**INLINE)
+def wave_antiderivatives(waves, n, low, inverse, sine, cosine):
+    """First, second and third antiderivative of the harmonics above ``low``, without constants.
+
+    Args:
+        inverse: address of (n + 1, 3): powers 1, 2, 3 of ``1/(k pi)``.
+    """
+    s, c = sine, cosine
+    for _ in range(low):
+        s, c = turn(s, c, sine, cosine)
+    f1, f2, f3 = fill(sine, 0.0), fill(sine, 0.0), fill(sine, 0.0)
+    for k in range(low + 1, n + 1):
+        a, b = load_like(sine, waves, k), load_like(sine, waves, n + 1 + k)
+        first, second = b * s - a * c, a * s + b * c
+        f1 = f1 + first * real_at(inverse, 3 * k)
+        f2 = f2 - second * real_at(inverse, 3 * k + 1)
+        f3 = f3 - first * real_at(inverse, 3 * k + 2)
+        s, c = turn(s, c, sine, cosine)
+    return f1, f2, f3
 
 
 @njit(**INLINE)
@@ -105,23 +112,23 @@ def add_wave_tests(sums, n, low, sine, cosine, weight):
     """Add ``weight sin(k pi s)`` to row k and ``weight cos(k pi s)`` to row n + 1 + k of ``sums``, k = 0 .. low."""
     s, c = weight * 0.0, weight
     for k in range(low + 1):
-        store(sums, k, load(sums, k) + s)
-        store(sums, n + 1 + k, load(sums, n + 1 + k) + c)
-        s, c = s * cosine + c * sine, c * cosine - s * sine
+        store(sums, k, load(sums, k) + total(s))
+        store(sums, n + 1 + k, load(sums, n + 1 + k) + total(c))
+        s, c = turn(s, c, sine, cosine)
 
 
 @njit(**INLINE)
-def add_wave_parts(sums, n, low, sine, cosine, h0, h1, h2):
+def add_wave_parts(sums, n, low, inverse, sine, cosine, h0, h1, h2):
     """Add ``h0 E1 - h1 E2 + h2 E3`` for the antiderivatives E1, E2, E3 of every wave above ``low``."""
     s, c = sine, cosine
-    for k in range(1, n + 1):
-        if k > low:
-            inverse = 1.0 / (k * math.pi)
-            even = (h2 * (inverse * inverse) - h0) * inverse
-            odd = h1 * (inverse * inverse)
-            store(sums, k, load(sums, k) + even * c + odd * s)
-            store(sums, n + 1 + k, load(sums, n + 1 + k) + odd * c - even * s)
-        s, c = s * cosine + c * sine, c * cosine - s * sine
+    for _ in range(low):
+        s, c = turn(s, c, sine, cosine)
+    for k in range(low + 1, n + 1):
+        even = h2 * real_at(inverse, 3 * k + 2) - h0 * real_at(inverse, 3 * k)
+        odd = h1 * real_at(inverse, 3 * k + 1)
+        store(sums, k, load(sums, k) + total(even * c + odd * s))
+        store(sums, n + 1 + k, load(sums, n + 1 + k) + total(odd * c - even * s))
+        s, c = turn(s, c, sine, cosine)
 
 
 @njit(**INLINE)
