@@ -239,7 +239,6 @@ class WaveFrame(NamedTuple):
         uniform: whether cells are equally wide; symmetric: whether cells mirror each other about 0.
         lefts, widths, inverse: left ends, widths, 1/widths.
         factors_test: width of a cell, or 1 where the side's transpose contains it; factors: the width.
-        real_ids: the side's functional numbers as doubles, flat.
         full_test, full: ``factor integral_0^1 B_k(t) wave_r dt``, shape (cells, degree + 1, 2 (n + 1)).
         nodes: first, second and third antiderivative of every wave above ``low`` at the ends of cells, shape
             (cells + 1, 3, 2 (n + 1)).
@@ -256,7 +255,6 @@ class WaveFrame(NamedTuple):
     inverse: Floats
     factors_test: Floats
     factors: Floats
-    real_ids: Floats
     full_test: Floats
     full: Floats
     nodes: Floats
@@ -301,7 +299,6 @@ def wave_frame(basis: Basis, n: int, by_parts: bool, constant: bool) -> WaveFram
         1 / width,
         factors_test,
         width,
-        tables.ids.astype(np.float64).ravel(),
         full * factors_test[:, None, None],
         full * width[:, None, None],
         wave_antiderivative_table(n, low, np.array([float(x) for x in frame])),

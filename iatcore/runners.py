@@ -88,8 +88,7 @@ class WaveRunner:
         grid, capacity = wave_grid(w.n), crossing_capacity(w.n, len(gate[0]))
 
         def tables(integrand: Any, test: Any, factors: Floats, full: Floats) -> Any:
-            cells = (f.lefts, f.inverse, factors, f.real_ids)
-            frame = (f.low, f.uniform, f.symmetric, *cells, full, f.nodes, f.powers, f.rule)
+            frame = (f.low, f.uniform, f.symmetric, f.lefts, f.inverse, factors, full, f.nodes, f.powers, f.rule)
             return fused.crossing_tables(w, integrand, test, f.side, grid, frame, gate, capacity, saved_room(w.n))
 
         self.tables = {

@@ -61,7 +61,7 @@ def crossing_tables(pattern, integrand, test, side, grid, frame, gate, capacity,
         pattern, integrand, test: wave tables ``(n, row, factor)``; those of a polynomial side are not used.
         side: the polynomial side on the frame.
         grid: ``(half, table)``.
-        frame: ``(low, uniform, symmetric, lefts, inverse, factors, real_ids, full, nodes, powers, rule)``.
+        frame: ``(low, uniform, symmetric, lefts, inverse, factors, full, nodes, powers, rule)``.
         gate: ``(levels, jumps, base, closed)``.
         capacity: crossings that a lane may have; room: those that are saved.
     """
@@ -91,8 +91,8 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
     at += 8 * (3 * WAVES + SIDE + GATE)
     half, table, low, uniform = int_at(at, 0), int_at(at, 1), int_at(at, 2), int_at(at, 3) != 0
     symmetric, lefts, inverse, factors = int_at(at, 4) != 0, int_at(at, 5), int_at(at, 6), int_at(at, 7)
-    real_ids, full, nodes, powers, rule = int_at(at, 8), int_at(at, 9), int_at(at, 10), int_at(at, 11), int_at(at, 12)
-    cells, points, capacity, room = int_at(at, 13), int_at(at, 14), int_at(at, 15), int_at(at, 16)
+    full, nodes, powers, rule = int_at(at, 8), int_at(at, 9), int_at(at, 10), int_at(at, 11)
+    cells, points, capacity, room = int_at(at, 12), int_at(at, 13), int_at(at, 14), int_at(at, 15)
     size, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
     wave_rows, test_rows = 2 * n + 2, functionals if kind == WAVE_TO_POLY else 2 * n_t + 2
     chi_rows = 2 * (n_h + n_t + 1) if kind == WAVE_TO_WAVE else 1
@@ -161,14 +161,13 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
         if kind == WAVE_TO_POLY:
             poly_tests_of_waves(
                 slots, at_position, at_delta, slope, at_integrand, n_h, low, cells, uniform, symmetric, lefts, inverse,
-                factors, rule, points, powers, degree, ids, full, nodes, at_sums, at_parts, at_changes, at_ends,
-                at_scratch,
+                factors, rule, points, powers, degree, ids, full, nodes, at_sums, at_parts, at_ends, at_scratch,
             )  # fmt: skip
             gather_product(size_t, ptr_t, index_t, value_t, at_sums, at_out)
         elif kind == POLY_TO_WAVE:
             wave_tests_of_poly(
-                slots, at_position, at_delta, slope, at_rows_h, degree, ids, real_ids, cells, uniform, symmetric,
-                lefts, inverse, factors, rule, points, powers, full, nodes, at_sums, n_t, low, at_parts, at_changes,
+                slots, at_position, at_delta, slope, at_rows_h, degree, ids, cells, uniform, symmetric, lefts, inverse,
+                factors, rule, points, powers, full, nodes, at_sums, n_t, low, at_parts, at_changes,
                 at_ends, at_scratch,
             )  # fmt: skip
             unload_waves(at_sums, size_t, row_t, factor_t, at_out)

@@ -274,9 +274,29 @@ def bits(typingctx: Any, m: Any) -> Any:
 
 
 @intrinsic
+def lanes_of(typingctx: Any, word: Any) -> Any:
+    """The mask of eight lanes whose :func:`bits` are the lowest eight of a number."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), ir.VectorType(ir.IntType(1), LANES))
+
+    return mask(types.int64), codegen
+
+
+@intrinsic
 def all_bits(typingctx: Any, m: Any) -> Any:
     """:func:`bits` of a mask that holds everywhere."""
     return types.int64(m), lambda context, builder, sig, args: ir.Constant(ir.IntType(64), 2**m.lanes - 1)
+
+
+@intrinsic
+def lowest_bit(typingctx: Any, word: Any) -> Any:
+    """The number of the lowest bit that is set; 64 if none is."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), codegen
 
 
 @intrinsic

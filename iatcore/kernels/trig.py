@@ -17,7 +17,19 @@ import numpy as np
 from numba import njit
 
 from .blocks import INLINE, OPTIONS
-from .memory import ROW, gather, load, real_at, rows_at, scatter_rows, store, store_lane
+from .memory import (
+    ROW,
+    gather,
+    int_at,
+    load,
+    load_like,
+    real_at,
+    rows_at,
+    scatter_rows,
+    store,
+    store_int,
+    store_lane,
+)
 from .simd import (
     LANES,
     absolute,
@@ -27,7 +39,9 @@ from .simd import (
     is_all,
     is_any,
     join,
+    lanes_of,
     largest_lane,
+    lowest_bit,
     maximum,
     minimum,
     second_half,
@@ -40,6 +54,7 @@ from .waves import sine_cosine, wave_jet, wave_slope
 
 STEPS = 60
 CONVERGED = 2e-16
+SMALL_TURN = 0.01
 NOTHING = np.empty(0)
 
 
@@ -47,7 +62,10 @@ NOTHING = np.empty(0)
 def grid_values(waves, n, half, table, values, slopes, scratch):
     """f and ``w f'/3`` at the points ``i w``, i = -half .. half, w = 1/half; rows ``half + i`` of the outputs.
 
+    Sums over sines and cosines of odd and of even harmonics at s give f at s, -s, 1 - s and s - 1.
+
     Args:
+        half: an even number.
         table: address of (half + 1, 2, n + 1): ``sin(k pi i w)`` and ``cos(k pi i w)``.
         scratch: 2 (n + 1) rows for ``k pi w/3`` times the coefficients.
     """
@@ -55,19 +73,45 @@ def grid_values(waves, n, half, table, values, slopes, scratch):
     for k in range(n + 1):
         store(scratch, k, load(waves, k) * (third * k))
         store(scratch, n + 1 + k, load(waves, n + 1 + k) * (third * k))
-    for i in range(half + 1):
-        odd, even, odd_slope, even_slope = splat(0.0), load(waves, n + 1), splat(0.0), splat(0.0)
-        at = table + 16 * (n + 1) * i
-        for k in range(1, n + 1):
-            s, c = real_at(at, k), real_at(at, n + 1 + k)
-            odd = odd + load(waves, k) * s
-            even = even + load(waves, n + 1 + k) * c
-            even_slope = even_slope + load(scratch, k) * c
-            odd_slope = odd_slope + load(scratch, n + 1 + k) * s
-        store(values, half + i, even + odd)
-        store(values, half - i, even - odd)
-        store(slopes, half + i, even_slope - odd_slope)
-        store(slopes, half - i, even_slope + odd_slope)
+    zero, constant = splat(0.0), load(waves, n + 1)
+    zero = join(zero, zero)
+    for i in range(0, half // 2 + 1, 2):
+        then = min(i + 1, half // 2)
+        at, at_2 = table + 16 * (n + 1) * i, table + 16 * (n + 1) * then
+        odd, even, even_slope, odd_slope = zero, join(constant, constant), zero, zero
+        odd_2, even_2, even_slope_2, odd_slope_2 = zero, zero, zero, zero
+        for k in range(2, n + 1, 2):
+            s, c = two_reals(at, at_2, k), two_reals(at, at_2, n + 1 + k)
+            odd = odd + load_like(s, waves, k) * s
+            even = even + load_like(s, waves, n + 1 + k) * c
+            even_slope = even_slope + load_like(s, scratch, k) * c
+            odd_slope = odd_slope + load_like(s, scratch, n + 1 + k) * s
+        for k in range(1, n + 1, 2):
+            s, c = two_reals(at, at_2, k), two_reals(at, at_2, n + 1 + k)
+            odd_2 = odd_2 + load_like(s, waves, k) * s
+            even_2 = even_2 + load_like(s, waves, n + 1 + k) * c
+            even_slope_2 = even_slope_2 + load_like(s, scratch, k) * c
+            odd_slope_2 = odd_slope_2 + load_like(s, scratch, n + 1 + k) * s
+        store_mirrored(values, half, i, then, even + even_2, odd_2 + odd)
+        store_mirrored(values, half, half - i, half - then, even - even_2, odd_2 - odd)
+        store_mirrored(slopes, half, i, then, even_slope + even_slope_2, -(odd_slope_2 + odd_slope))
+        store_mirrored(slopes, half, half - i, half - then, even_slope - even_slope_2, odd_slope - odd_slope_2)
+
+
+@njit(**INLINE)
+def two_reals(at, at_2, k):
+    """Entry k of two arrays, each in eight lanes."""
+    return join(splat(real_at(at, k)), splat(real_at(at_2, k)))
+
+
+@njit(**INLINE)
+def store_mirrored(rows, half, i, i_2, even, odd):
+    """Write ``even + odd`` to rows ``half + i, half + i_2`` and ``even - odd`` to their mirrors."""
+    right, left = even + odd, even - odd
+    store(rows, half + i, first_half(right))
+    store(rows, half + i_2, second_half(right))
+    store(rows, half - i, first_half(left))
+    store(rows, half - i_2, second_half(left))
 
 
 @njit(**INLINE)
@@ -106,21 +150,30 @@ def hermite_start(b0, g0, b3, g3, low, high, f_low, f_high):
 
 
 @njit(**INLINE)
+def turned(sine, cosine, angle):
+    """``sin, cos`` of an angle increased by one of at most ``SMALL_TURN``."""
+    square = angle * angle
+    s = (square * (1.0 / 120.0) - 1.0 / 6.0) * square * angle + angle
+    # 1 - cos, so that nothing of it is lost
+    c = ((square * (1.0 / 720.0) - 1.0 / 24.0) * square + 0.5) * square
+    return sine + (cosine * s - sine * c), cosine - (sine * s + cosine * c)
+
+
+@njit(**INLINE)
 def polish_lanes(waves, n, level, left, right, start, rising, live):
-    """The crossings in eight brackets: a Halley step and a Newton step, and where those are not enough, more.
+    """The crossings in eight or sixteen brackets: a Halley and a Newton step, and more where these are not enough.
 
     A Newton step d leaves an error of about ``abs(f'')/(2 abs(f')) d^2``, a Halley step less; when that is below
     rounding, the step just made was the last one needed. Every step is clamped to the bracket. Idle lanes get what
     they are given.
     """
-    x = start
-    sine, cosine = sine_cosine(x)
+    sine, cosine = sine_cosine(start)
     f, slope, curvature = wave_jet(waves, n, sine, cosine)
     f = f - level
-    following = x - f * slope / (slope * slope - f * curvature * 0.5)
-    inside = (following >= left) & (following <= right)
-    x = select(inside, following, x)
-    sine, cosine = sine_cosine(x)
+    move = f * slope / (slope * slope - f * curvature * 0.5)
+    x = start - move
+    inside = (x >= left) & (x <= right) & (absolute(move) <= SMALL_TURN / math.pi)
+    sine, cosine = turned(sine, cosine, move * (-math.pi))
     f, slope = wave_slope(waves, n, sine, cosine)
     step = (f - level) / slope
     following = x - step
@@ -204,50 +257,81 @@ def append_part(lists, count, last, lanes, cell, low, high, f_low, f_high):
 
 
 @njit(**INLINE)
-def isolate_level(half, values, slopes, level, value_bound, slope_bound, constant, lists, whole, count, last, events):
+def isolate_level(
+    half, values, slopes, level, value_bound, slope_bound, constant, lists, whole, count, last, events, words
+):
     """Brackets with exactly one crossing of a level, decided by bounds; appended to the lists of each lane.
 
     Whole cells come first: ``whole`` holds only the numbers of cells. Then parts of cells, in ``lists``. Cells that
-    are not decided are listed in ``events`` as ``8 cell + lane``.
+    are not decided are listed in ``events`` as ``8 cell + lane``. The pass over all cells has no branches: what holds
+    for eight cells in eight lanes is gathered in one word of 64 bits.
+
+    Args:
+        words: scratch of ``half / 4`` integers and a row.
 
     Returns:
         entries of each lane's list of whole cells, and of parts of cells, and the number of events.
     """
-    late = 0
-    parts = splat(0.0)
+    groups, some_open = (2 * half + LANES - 1) // LANES, 0
+    counts = words + 8 * groups
+    store(counts, 0, count)
+    for lane in range(LANES):
+        store_int(counts, lane, int(real_at(counts, lane)))
     b0, g0 = load(values, 0) - level, load(slopes, 0)
-    for i in range(2 * half):
-        b3, g3 = load(values, i + 1) - level, load(slopes, i + 1)
-        b1, b2 = b0 + g0, b3 - g3
-        low = minimum(minimum(b0, b1), minimum(b2, b3))
-        high = maximum(maximum(b0, b1), maximum(b2, b3))
-        none = (low > value_bound) | (high < -value_bound) | constant
-        if not is_all(none):
-            middle = b2 - b1
+    above = b0 > 0.0
+    for group in range(groups):
+        singles, opens = 0, 0
+        for k in range(min(LANES, 2 * half - LANES * group)):
+            i = LANES * group + k
+            b3, g3 = load(values, i + 1) - level, load(slopes, i + 1)
+            b1, b2 = b0 + g0, b3 - g3
+            middle, above_next = b2 - b1, b3 > 0.0
+            low = minimum(minimum(b0, b1), minimum(b2, b3))
+            high = maximum(maximum(b0, b1), maximum(b2, b3))
+            some = (low <= value_bound) & (high >= -value_bound)
             steps_low, steps_high = minimum(minimum(g0, middle), g3), maximum(maximum(g0, middle), g3)
             monotone = (steps_low > slope_bound) | (steps_high < -slope_bound)
-            single = ((b0 > 0.0) ^ (b3 > 0.0)) & monotone & ~none
-            open_lanes = ~(monotone | none)
-            if is_any(open_lanes):
-                decided, before, after, t_low, t_high, f_low, f_high = decide_extremum(
-                    b0, g0, middle, b3, g3, value_bound, slope_bound
-                )
-                before, after = before & open_lanes, after & open_lanes
-                if is_any(before):
-                    parts = append_part(lists, parts, last, before, float(i), 0.0, t_low, b0, f_low)
-                if is_any(after):
-                    parts = append_part(lists, parts, last, after, float(i), t_high, 1.0, f_high, b3)
-                undecided = bits(open_lanes & ~decided)
-                if undecided:
-                    for lane in range(LANES):
-                        if (undecided >> lane) & 1:
-                            store_lane(events, late, float(LANES * i + lane))
-                            late += 1
-            if is_any(single):
-                # lanes that are not meant write to the end of their list, where the next entry will go
-                scatter_rows(whole, count, float(i))
-                count = minimum(count + select(single, 1.0, 0.0), last)
-        b0, g0 = b3, g3
+            singles |= bits((above ^ above_next) & monotone & some) << (LANES * k)
+            opens |= bits(some & ~monotone) << (LANES * k)
+            b0, g0, above = b3, g3, above_next
+        store_int(words, group, opens)
+        some_open |= opens
+        while singles != 0:
+            bit = lowest_bit(singles)
+            singles &= singles - 1
+            lane = bit % LANES
+            slot = int_at(counts, lane)
+            store_lane(whole, LANES * slot + lane, float(LANES * group + bit // LANES))
+            store_int(counts, lane, min(slot + 1, last))
+    for lane in range(LANES):
+        store_lane(counts, lane, float(int_at(counts, lane)))
+    count, parts, late = load(counts, 0), splat(0.0), 0
+    if some_open == 0:
+        return count, parts, late
+    end = splat(float(last))
+    for group in range(groups):
+        opens = int_at(words, group)
+        while opens != 0:
+            k = lowest_bit(opens) // LANES
+            i, asked = LANES * group + k, opens >> (LANES * k)
+            # the shift fills with the sign bit: what is below bit 8 of ``asked`` counts
+            opens &= ~(255 << (LANES * k))
+            b0, g0 = load(values, i) - level, load(slopes, i)
+            b3, g3 = load(values, i + 1) - level, load(slopes, i + 1)
+            open_lanes = lanes_of(asked) & ~constant
+            decided, before, after, t_low, t_high, f_low, f_high = decide_extremum(
+                b0, g0, b3 - g3 - b0 - g0, b3, g3, value_bound, slope_bound
+            )
+            before, after = before & open_lanes, after & open_lanes
+            if is_any(before):
+                parts = append_part(lists, parts, end, before, float(i), 0.0, t_low, b0, f_low)
+            if is_any(after):
+                parts = append_part(lists, parts, end, after, float(i), t_high, 1.0, f_high, b3)
+            undecided = bits(open_lanes & ~decided)
+            while undecided != 0:
+                store_lane(events, late, float(LANES * i + lowest_bit(undecided)))
+                late += 1
+                undecided &= undecided - 1
     return count, parts, late
 
 
@@ -321,7 +405,7 @@ def polish_parts(waves, n, half, values, slopes, level, j, lists, parts, count, 
 @njit(**INLINE)
 def trig_rows(n, half, capacity):
     """Rows of scratch that :func:`find_crossings` needs."""
-    return 2 * (2 * half + 1) + 2 * n + 2 + 6 * capacity + 3 + 2 * half
+    return 2 * (2 * half + 1) + 2 * n + 2 + 6 * capacity + 3 + 2 * half + half // 32 + 2
 
 
 @njit(**INLINE)
@@ -351,6 +435,7 @@ def find_crossings(waves, n, half, table, levels, m, closed, work, capacity, cro
     lists = (whole + step, whole + 2 * step, whole + 3 * step, whole + 4 * step, whole + 5 * step)
     bounds = whole + 6 * step
     events = bounds + 3 * ROW
+    words = events + 2 * half * ROW
     grid_values(waves, n, half, table, values, slopes, scratch)
     value_bound, slope_bound, rounding = wave_bounds(waves, n, 1.0 / half)
     largest = splat(0.0)
@@ -371,8 +456,9 @@ def find_crossings(waves, n, half, table, levels, m, closed, work, capacity, cro
         store(first_level, j, select(above, 1.0, 0.0))
         begin = load(counts, 0)
         count, parts, late = isolate_level(
-            half, values, slopes, level, value_bound, slope_bound, constant, lists, whole, begin, last, events
-        )
+            half, values, slopes, level, value_bound, slope_bound, constant, lists, whole, begin, capacity - 1, events,
+            words,
+        )  # fmt: skip
         polish_whole(waves, n, half, values, slopes, level, j, whole, begin, count, position, number, direction)
         if is_any(parts > 0.0):
             count = polish_parts(

@@ -19,9 +19,10 @@ from numba import njit
 
 from .blocks import INLINE
 from .local import coefficients, extremes, is_above, is_below, level_set, polynomial
-from .memory import gather, int_at, load, load_two, lookup, real_at, scatter_add, store, store_lane
+from .memory import ROW, gather, int_at, load, load_like, load_two, lookup, real_at, scatter_add, store, store_lane
 from .simd import (
     LANES,
+    fill,
     first_half,
     floor,
     is_any,
@@ -98,6 +99,17 @@ def look_up_two(table, c, c_2):
 
 
 @njit(**INLINE)
+def cells_of_two(e, cells, uniform, lefts, inverse, factors, scratch):
+    """Cells of sixteen points: their numbers (two rows), left ends, ``1/width`` and factors."""
+    c = locate(first_half(e), cells, uniform, lefts, scratch)
+    c_2 = locate(second_half(e), cells, uniform, lefts, scratch)
+    if uniform:
+        left = (join(c, c_2) - 0.5 * cells) * (2.0 / cells)
+        return c, c_2, left, fill(e, real_at(inverse, 0)), fill(e, real_at(factors, 0))
+    return c, c_2, look_up_two(lefts, c, c_2), look_up_two(inverse, c, c_2), look_up_two(factors, c, c_2)
+
+
+@njit(**INLINE)
 def scatter_two(rows, c, c_2, value):
     """Add the halves of a vector of 16 to entries ``(c, lane)`` and ``(c_2, lane)``."""
     scatter_add(rows, c, first_half(value))
@@ -107,23 +119,19 @@ def scatter_two(rows, c, c_2, value):
 @njit(**INLINE)
 def poly_tests_of_waves(
     slots, position, delta, slope, waves, n, low, cells, uniform, symmetric, lefts, inverse, factors, rule, points,
-    powers, degree, ids, full, nodes, sums, parts, changes, ends, scratch,
+    powers, degree, ids, full, nodes, sums, parts, ends, scratch,
 ):  # fmt: skip
     """Wave integrand against polynomial tests, pattern by crossings; adds to the functional rows ``sums``.
 
     Harmonics up to ``low`` by quadrature, the others by parts: ``[B F1 - B' F2 + B'' F3]``. Crossings two at a time:
-    the row after the last one has no jump.
+    the row after the last one has no jump. ``parts`` has four rows a cell: its functionals, and the change of slope.
     """
-    for c in range(cells):
-        store(changes, c, splat(0.0))
-    for c in range(3 * cells):
+    for c in range(4 * cells):
         store(parts, c, splat(0.0))
     for i in range(0, slots, 2):
         e, jump = load_two(position, i), load_two(delta, i)
-        c = locate(first_half(e), cells, uniform, lefts, scratch)
-        c_2 = locate(second_half(e), cells, uniform, lefts, scratch)
-        left, rate = look_up_two(lefts, c, c_2), look_up_two(inverse, c, c_2)
-        weight = -(jump * rate * look_up_two(factors, c, c_2))
+        c, c_2, left, rate, factor = cells_of_two(e, cells, uniform, lefts, inverse, factors, scratch)
+        weight = -(jump * rate * factor)
         length = e - left
         scale = rate * length
         sine, cosine = sine_cosine(e)
@@ -132,21 +140,24 @@ def poly_tests_of_waves(
         weight = weight * length
         for g in range(points):
             x = real_at(rule, 3 * g)
-            sine, cosine = sine_cosine(left + length * x)
-            value = wave_value(waves, n, low, sine, cosine) * (weight * real_at(rule, 3 * g + 2))
-            n0, n1, n2 = bernstein_values(degree, scale * x, value)
+            value = load_like(e, waves, n + 1)
+            if low > 0:
+                sine, cosine = sine_cosine(left + length * x)
+                value = wave_value(waves, n, low, sine, cosine)
+            n0, n1, n2 = bernstein_values(degree, scale * x, value * (weight * real_at(rule, 3 * g + 2)))
             m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
-        scatter_two(changes, c, c_2, jump)
-        c, c_2 = c * 3.0, c_2 * 3.0
+        # the same rows of indices throughout: where they lie is found once
+        c, c_2 = c * 4.0, c_2 * 4.0
+        scatter_two(parts + 3 * ROW, c, c_2, jump)
         scatter_two(parts, c, c_2, m0)
         if degree >= 1:
-            scatter_two(parts, c + 1.0, c_2 + 1.0, m1)
+            scatter_two(parts + ROW, c, c_2, m1)
         if degree >= 2:
-            scatter_two(parts, c + 2.0, c_2 + 2.0, m2)
+            scatter_two(parts + 2 * ROW, c, c_2, m2)
     node_values(nodes, cells + 1, symmetric, waves, n, low, ends)
     start = slope
     for c in range(cells):
-        end = start + load(changes, c)
+        end = start + load(parts, 4 * c + 3)
         rate, factor = splat(real_at(inverse, c)), real_at(inverse, c) * real_at(factors, c)
         r0, r1, r2 = bernstein_parts(
             degree, splat(1.0), rate, load(ends, 3 * c + 3), load(ends, 3 * c + 4), load(ends, 3 * c + 5)
@@ -156,7 +167,7 @@ def poly_tests_of_waves(
         )
         m0, m1, m2 = r0 * end - l0 * start, r1 * end - l1 * start, r2 * end - l2 * start
         for k in range(degree + 1):
-            part = (m0 if k == 0 else (m1 if k == 1 else m2)) * factor + load(parts, 3 * c + k)
+            part = (m0 if k == 0 else (m1 if k == 1 else m2)) * factor + load(parts, 4 * c + k)
             if points > 0:
                 at = full + 16 * (n + 1) * ((degree + 1) * c + k)
                 odd, even = splat(0.0), load(waves, n + 1) * real_at(at, n + 1)
@@ -199,8 +210,8 @@ def node_values(nodes, count, symmetric, waves, n, low, ends):
 
 @njit(**INLINE)
 def wave_tests_of_poly(
-    slots, position, delta, slope, integrands, degree, ids, real_ids, cells, uniform, symmetric, lefts, inverse,
-    factors, rule, points, powers, full, nodes, sums, n, low, parts, changes, jumps_at, scratch,
+    slots, position, delta, slope, integrands, degree, ids, cells, uniform, symmetric, lefts, inverse, factors,
+    rule, points, powers, full, nodes, sums, n, low, parts, changes, jumps_at, scratch,
 ):  # fmt: skip
     """Polynomial integrand against wave tests, pattern by crossings; adds to the wave rows ``sums``.
 
@@ -209,24 +220,25 @@ def wave_tests_of_poly(
     """
     for c in range(cells):
         store(changes, c, splat(0.0))
+        for k in range(3):
+            store(parts, 3 * c + k, load(integrands, int_at(ids, 3 * c + k)))
     for j in range(3 * (cells + 1)):
         store(jumps_at, j, splat(0.0))
+    mean = splat(0.0)
     for i in range(0, slots, 2):
         e, jump = load_two(position, i), load_two(delta, i)
-        c = locate(first_half(e), cells, uniform, lefts, scratch)
-        c_2 = locate(second_half(e), cells, uniform, lefts, scratch)
-        left, rate = look_up_two(lefts, c, c_2), look_up_two(inverse, c, c_2)
-        weight = -(jump * rate * look_up_two(factors, c, c_2))
+        c, c_2, left, rate, factor = cells_of_two(e, cells, uniform, lefts, inverse, factors, scratch)
+        weight = -(jump * rate * factor)
         length = e - left
         scale = rate * length
         scatter_two(changes, c, c_2, jump)
         c, c_2 = c * 3.0, c_2 * 3.0
-        h0 = gather_two(integrands, real_ids, c, c_2)
+        h0 = gather_two(parts, c, c_2)
         h1, h2 = h0, h0
         if degree >= 1:
-            h1 = gather_two(integrands, real_ids, c + 1.0, c_2 + 1.0)
+            h1 = gather_two(parts + ROW, c, c_2)
         if degree >= 2:
-            h2 = gather_two(integrands, real_ids, c + 2.0, c_2 + 2.0)
+            h2 = gather_two(parts + 2 * ROW, c, c_2)
         value, first, second = polynomial_jet(degree, h0, h1, h2, scale, rate)
         sine, cosine = sine_cosine(e)
         add_wave_parts(sums, n, low, powers, sine, cosine, value * weight, first * weight, second * weight)
@@ -235,8 +247,12 @@ def wave_tests_of_poly(
             x = real_at(rule, 3 * g)
             t = scale * x
             value = polynomial(degree, h0, h1, h2, t, 1.0 - t) * (weight * real_at(rule, 3 * g + 2))
-            sine, cosine = sine_cosine(left + length * x)
-            add_wave_tests(sums, n, low, sine, cosine, value)
+            if low > 0:
+                sine, cosine = sine_cosine(left + length * x)
+                add_wave_tests(sums, n, low, sine, cosine, value)
+            else:
+                mean = mean + total(value)
+    store(sums, n + 1, load(sums, n + 1) + mean)
     for c in range(cells):
         end = slope + load(changes, c)
         h0, h1, h2 = coefficients(integrands, ids, c, degree)
@@ -256,9 +272,9 @@ def wave_tests_of_poly(
 
 
 @njit(**INLINE)
-def gather_two(rows, table, c, c_2):
-    """Rows given by entries of a table, for two rows of indices into it."""
-    return join(gather(rows, lookup(table, c)), gather(rows, lookup(table, c_2)))
+def gather_two(rows, c, c_2):
+    """Rows of vectors for two rows of indices."""
+    return join(gather(rows, c), gather(rows, c_2))
 
 
 @njit(**INLINE)

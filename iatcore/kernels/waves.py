@@ -78,15 +78,28 @@ def wave_antiderivatives(waves, n, low, inverse, sine, cosine):
 
 @njit(**INLINE)
 def wave_slope(waves, n, sine, cosine):
-    """f and f' at a point (derivative with respect to s)."""
+    """f and f' at a point (derivative with respect to s): Horner in steps of two, odd and even harmonics apart."""
     zero = fill(sine, 0.0)
+    sine_2, cosine_2 = turn(sine, cosine, sine, cosine)
     re, im, re1, im1 = zero, zero, zero, zero
-    for k in range(n, 0, -1):
+    odd_re, odd_im, odd_re1, odd_im1 = zero, zero, zero, zero
+    if n % 2 == 0:
+        a, b = load_like(sine, waves, n), load_like(sine, waves, 2 * n + 1)
+        re, im, re1, im1 = b, -a, a * float(n), b * float(n)
+    for k in range(n - 1 + n % 2, 1, -2):
         a, b = load_like(sine, waves, k), load_like(sine, waves, n + 1 + k)
         a1, b1 = a * float(k), b * float(k)
-        re, im = re * cosine - im * sine + b, re * sine + im * cosine - a
-        re1, im1 = re1 * cosine - im1 * sine + a1, re1 * sine + im1 * cosine + b1
-    return re * cosine - im * sine + load_like(sine, waves, n + 1), (re1 * cosine - im1 * sine) * math.pi
+        odd_re, odd_im = odd_re * cosine_2 - odd_im * sine_2 + b, odd_re * sine_2 + odd_im * cosine_2 - a
+        odd_re1, odd_im1 = odd_re1 * cosine_2 - odd_im1 * sine_2 + a1, odd_re1 * sine_2 + odd_im1 * cosine_2 + b1
+        a, b = load_like(sine, waves, k - 1), load_like(sine, waves, n + k)
+        a1, b1 = a * float(k - 1), b * float(k - 1)
+        re, im = re * cosine_2 - im * sine_2 + b, re * sine_2 + im * cosine_2 - a
+        re1, im1 = re1 * cosine_2 - im1 * sine_2 + a1, re1 * sine_2 + im1 * cosine_2 + b1
+    a, b = load_like(sine, waves, 1), load_like(sine, waves, n + 2)
+    odd_re, odd_im = odd_re * cosine_2 - odd_im * sine_2 + b, odd_re * sine_2 + odd_im * cosine_2 - a
+    odd_re1, odd_im1 = odd_re1 * cosine_2 - odd_im1 * sine_2 + a, odd_re1 * sine_2 + odd_im1 * cosine_2 + b
+    f = (odd_re * cosine - odd_im * sine) + (re * cosine_2 - im * sine_2) + load_like(sine, waves, n + 1)
+    return f, ((odd_re1 * cosine - odd_im1 * sine) + (re1 * cosine_2 - im1 * sine_2)) * math.pi
 
 
 @njit(**INLINE)
