@@ -10,14 +10,14 @@ import operator
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils, errors
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import populate_array
 
-from .simd import DOUBLES, INTEGERS, LANES, Vector, constant_vector, promote, shuffle, vector
+from .simd import DOUBLES, INTEGERS, LANES, Vector, constant_vector, join, promote, shuffle, vector
 
 ROW = 8 * LANES
 """Bytes of a vector."""
@@ -292,6 +292,12 @@ gather = _gather(per_lane=True)
 gather.__doc__ = "``gather(base, rows)``: lane l of row ``rows[l]`` of the (n, 8) array at ``base``; rows as doubles."
 lookup = _gather(per_lane=False)
 lookup.__doc__ = "``lookup(base, index)``: entries ``index[l]`` of the float64 array at ``base``; index as doubles."
+
+
+@njit(cache=True, forceinline=True)
+def gather_two(base, rows, rows_2):
+    """:func:`gather` for two rows of indices, as one vector of 16."""
+    return join(gather(base, rows), gather(base, rows_2))
 
 
 @intrinsic

@@ -20,6 +20,7 @@ from .blocks import INLINE, OPTIONS
 from .memory import (
     ROW,
     gather,
+    gather_two,
     int_at,
     load,
     load_like,
@@ -245,32 +246,38 @@ def decide_extremum(b0, g0, middle, b3, g3, value_bound, slope_bound):
 
 
 @njit(**INLINE)
-def append_part(lists, count, last, lanes, cell, low, high, f_low, f_high):
-    """Append a bracket inside a cell to the lists of some lanes; others write where the next entry will go."""
+def append_part(brackets, count, parts, lists, last, lanes, cell, low, high, f_low, f_high):
+    """Append a bracket inside a cell in some lanes; others write where the next entry will go.
+
+    Returns:
+        the new numbers of brackets and of parts.
+    """
     cells, lows, highs, starts, ends = lists
-    scatter_rows(cells, count, cell)
-    scatter_rows(lows, count, low)
-    scatter_rows(highs, count, high)
-    scatter_rows(starts, count, f_low)
-    scatter_rows(ends, count, f_high)
-    return minimum(count + select(lanes, 1.0, 0.0), last)
+    scatter_rows(brackets, count, -1.0 - parts)
+    scatter_rows(cells, parts, cell)
+    scatter_rows(lows, parts, low)
+    scatter_rows(highs, parts, high)
+    scatter_rows(starts, parts, f_low)
+    scatter_rows(ends, parts, f_high)
+    one = select(lanes, 1.0, 0.0)
+    return minimum(count + one, last), minimum(parts + one, last)
 
 
 @njit(**INLINE)
 def isolate_level(
-    half, values, slopes, level, value_bound, slope_bound, constant, lists, whole, count, last, events, words
+    half, values, slopes, level, value_bound, slope_bound, constant, brackets, lists, count, last, events, words
 ):
-    """Brackets with exactly one crossing of a level, decided by bounds; appended to the lists of each lane.
+    """Brackets with exactly one crossing of a level, decided by bounds; appended to the ``brackets`` of each lane.
 
-    Whole cells come first: ``whole`` holds only the numbers of cells. Then parts of cells, in ``lists``. Cells that
-    are not decided are listed in ``events`` as ``8 cell + lane``. The pass over all cells has no branches: what holds
-    for eight cells in eight lanes is gathered in one word of 64 bits.
+    A bracket is the number of a cell or, with ``lists`` of parts of cells, ``-1 - number of the part``. Cells that are
+    not decided are listed in ``events`` as ``8 cell + lane``. The pass over all cells has no branches: what holds for
+    eight cells in eight lanes is gathered in one word of 64 bits.
 
     Args:
         words: scratch of ``half / 4`` integers and a row.
 
     Returns:
-        entries of each lane's list of whole cells, and of parts of cells, and the number of events.
+        the number of brackets of each lane, and of events.
     """
     groups, some_open = (2 * half + LANES - 1) // LANES, 0
     counts = words + 8 * groups
@@ -301,13 +308,13 @@ def isolate_level(
             singles &= singles - 1
             lane = bit % LANES
             slot = int_at(counts, lane)
-            store_lane(whole, LANES * slot + lane, float(LANES * group + bit // LANES))
+            store_lane(brackets, LANES * slot + lane, float(LANES * group + bit // LANES))
             store_int(counts, lane, min(slot + 1, last))
     for lane in range(LANES):
         store_lane(counts, lane, float(int_at(counts, lane)))
     count, parts, late = load(counts, 0), splat(0.0), 0
     if some_open == 0:
-        return count, parts, late
+        return count, late
     end = splat(float(last))
     for group in range(groups):
         opens = int_at(words, group)
@@ -324,26 +331,30 @@ def isolate_level(
             )
             before, after = before & open_lanes, after & open_lanes
             if is_any(before):
-                parts = append_part(lists, parts, end, before, float(i), 0.0, t_low, b0, f_low)
+                count, parts = append_part(brackets, count, parts, lists, end, before, float(i), 0.0, t_low, b0, f_low)
             if is_any(after):
-                parts = append_part(lists, parts, end, after, float(i), t_high, 1.0, f_high, b3)
+                count, parts = append_part(brackets, count, parts, lists, end, after, float(i), t_high, 1.0, f_high, b3)
             undecided = bits(open_lanes & ~decided)
             while undecided != 0:
                 store_lane(events, late, float(LANES * i + lowest_bit(undecided)))
                 late += 1
                 undecided &= undecided - 1
-    return count, parts, late
+    return count, late
 
 
 @njit(**INLINE)
-def whole_cell(values, slopes, level, cells, uniform, begin, count, i):
-    """Entry i of each lane's list from ``begin`` on: lanes that have one, its row, cell, and the interpolant there."""
+def bracket_row(brackets, uniform, begin, count, i):
+    """Entry i of each lane's list from ``begin`` on: lanes that have one, its row, and the bracket."""
     row = begin + float(i)
     live = row < count
-    cell = select(live, load(cells, i) if uniform else gather(cells, minimum(row, count)), 0.0)
-    b0, b3 = gather(values, cell) - level, gather(values, cell + 1.0) - level
-    g0, g3 = gather(slopes, cell), gather(slopes, cell + 1.0)
-    return live, minimum(row, count), cell, select(live, b0, -1.0), g0, select(live, b3, 1.0), g3
+    row = minimum(row, count)
+    return live, row, select(live, load(brackets, i) if uniform else gather(brackets, row), 0.0)
+
+
+@njit(**INLINE)
+def part_or(lists, k, part, part_2, lanes, otherwise):
+    """Entry k of parts of cells in some lanes, and something else in the others."""
+    return select(lanes, gather_two(lists[k], part, part_2), otherwise)
 
 
 @njit(**INLINE)
@@ -361,45 +372,41 @@ def put_crossing(uniform, i, row, root, j, direct, position, number, direction):
 
 
 @njit(**INLINE)
-def polish_whole(waves, n, half, values, slopes, level, j, cells, begin, count, position, number, direction):
-    """Polish the crossings of whole cells, entries ``begin .. count - 1`` of each lane's list, two at a time."""
+def polish_brackets(
+    waves, n, half, values, slopes, level, j, brackets, lists, begin, count, position, number, direction
+):
+    """Polish the crossings in entries ``begin .. count - 1`` of each lane's list of brackets, two at a time."""
     width, uniform = 1.0 / half, j == 0
     both = join(level, level)
     for i in range(0, int(largest_lane(count - begin)), 2):
-        live, row, cell, b0, g0, b3, g3 = whole_cell(values, slopes, level, cells, uniform, begin, count, i)
-        live_2, row_2, cell_2, c0, h0, c3, h3 = whole_cell(values, slopes, level, cells, uniform, begin, count, i + 1)
-        lives, b0, b3 = join(live, live_2), join(b0, c0), join(b3, c3)
-        rising = b3 > 0.0
+        live, row, cell = bracket_row(brackets, uniform, begin, count, i)
+        live_2, row_2, cell_2 = bracket_row(brackets, uniform, begin, count, i + 1)
+        in_part, in_part_2 = cell < 0.0, cell_2 < 0.0
+        some_part = is_any(in_part | in_part_2)
+        part, part_2 = -1.0 - cell, -1.0 - cell_2
+        if some_part:
+            part, part_2 = select(in_part, part, 0.0), select(in_part_2, part_2, 0.0)
+            cell = select(in_part, gather(lists[0], part), cell)
+            cell_2 = select(in_part_2, gather(lists[0], part_2), cell_2)
+        lives = join(live, live_2)
+        # idle lanes get numbers that do no harm
+        b0 = select(lives, gather_two(values, cell, cell_2) - both, -1.0)
+        b3 = select(lives, gather_two(values + ROW, cell, cell_2) - both, 1.0)
+        g0, g3 = gather_two(slopes, cell, cell_2), gather_two(slopes + ROW, cell, cell_2)
+        low, high, f_low, f_high = fill(b0, 0.0), fill(b0, 1.0), b0, b3
+        if some_part:
+            lanes = join(in_part, in_part_2)
+            low = part_or(lists, 1, part, part_2, lanes, low)
+            high = part_or(lists, 2, part, part_2, lanes, high)
+            f_low = part_or(lists, 3, part, part_2, lanes, f_low)
+            f_high = part_or(lists, 4, part, part_2, lanes, f_high)
+        rising = f_high > 0.0
         left = (join(cell, cell_2) - float(half)) * width
-        low, high = fill(b0, 0.0), fill(b0, 1.0)
-        start = left + hermite_start(b0, join(g0, h0), b3, join(g3, h3), low, high, b0, b3) * width
-        root = polish_lanes(waves, n, both, left, left + width, start, rising, lives)
+        start = left + hermite_start(b0, g0, b3, g3, low, high, f_low, f_high) * width
+        root = polish_lanes(waves, n, both, left + low * width, left + high * width, start, rising, lives)
         direct = select(rising, 1.0, -1.0)
         put_crossing(uniform, i, row, first_half(root), j, first_half(direct), position, number, direction)
         put_crossing(uniform, i + 1, row_2, second_half(root), j, second_half(direct), position, number, direction)
-
-
-@njit(**INLINE)
-def polish_parts(waves, n, half, values, slopes, level, j, lists, parts, count, last, position, number, direction):
-    """Polish the crossings in parts of cells and append them; returns the new numbers of crossings."""
-    cells, lows, highs, starts, ends = lists
-    width = 1.0 / half
-    for i in range(int(largest_lane(parts))):
-        live = parts > float(i)
-        cell = select(live, load(cells, i), 0.0)
-        low, high = select(live, load(lows, i), 0.0), select(live, load(highs, i), 1.0)
-        f_low, f_high = select(live, load(starts, i), -1.0), select(live, load(ends, i), 1.0)
-        b0, b3 = gather(values, cell) - level, gather(values, cell + 1.0) - level
-        g0, g3 = gather(slopes, cell), gather(slopes, cell + 1.0)
-        rising = f_high > 0.0
-        left = (cell - float(half)) * width
-        start = left + hermite_start(b0, g0, b3, g3, low, high, f_low, f_high) * width
-        root = polish_lanes(waves, n, level, left + low * width, left + high * width, start, rising, live)
-        scatter_rows(position, count, root)
-        scatter_rows(number, count, float(j))
-        scatter_rows(direction, count, select(rising, 1.0, -1.0))
-        count = minimum(count + select(live, 1.0, 0.0), last)
-    return count
 
 
 @njit(**INLINE)
@@ -430,10 +437,10 @@ def find_crossings(waves, n, half, table, levels, m, closed, work, capacity, cro
     values = work
     slopes = values + (2 * half + 1) * ROW
     scratch = slopes + (2 * half + 1) * ROW
-    whole = scratch + (2 * n + 2) * ROW
+    brackets = scratch + (2 * n + 2) * ROW
     step = capacity * ROW
-    lists = (whole + step, whole + 2 * step, whole + 3 * step, whole + 4 * step, whole + 5 * step)
-    bounds = whole + 6 * step
+    lists = (brackets + step, brackets + 2 * step, brackets + 3 * step, brackets + 4 * step, brackets + 5 * step)
+    bounds = brackets + 6 * step
     events = bounds + 3 * ROW
     words = events + 2 * half * ROW
     grid_values(waves, n, half, table, values, slopes, scratch)
@@ -445,8 +452,6 @@ def find_crossings(waves, n, half, table, levels, m, closed, work, capacity, cro
     store(bounds, 0, value_bound)
     store(bounds, 1, slope_bound)
     store(bounds, 2, rounding)
-    # the last row of each list takes what is not meant
-    last = splat(float(capacity - 1))
     store(counts, 0, splat(0.0))
     store(counts, 1, splat(0.0))
     for j in range(m):
@@ -455,15 +460,14 @@ def find_crossings(waves, n, half, table, levels, m, closed, work, capacity, cro
         above = (f > level) | (constant & (f == level)) if closed else (f > level)
         store(first_level, j, select(above, 1.0, 0.0))
         begin = load(counts, 0)
-        count, parts, late = isolate_level(
-            half, values, slopes, level, value_bound, slope_bound, constant, lists, whole, begin, capacity - 1, events,
-            words,
+        # the last row of each list takes what is not meant
+        count, late = isolate_level(
+            half, values, slopes, level, value_bound, slope_bound, constant, brackets, lists, begin, capacity - 1,
+            events, words,
         )  # fmt: skip
-        polish_whole(waves, n, half, values, slopes, level, j, whole, begin, count, position, number, direction)
-        if is_any(parts > 0.0):
-            count = polish_parts(
-                waves, n, half, values, slopes, level, j, lists, parts, count, last, position, number, direction
-            )
+        polish_brackets(
+            waves, n, half, values, slopes, level, j, brackets, lists, begin, count, position, number, direction
+        )
         store(counts, 0, count)
         if late:
             late_crossings(

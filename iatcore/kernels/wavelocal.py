@@ -19,7 +19,7 @@ from numba import njit
 
 from .blocks import INLINE
 from .local import coefficients, extremes, is_above, is_below, level_set, polynomial
-from .memory import ROW, gather, int_at, load, load_like, load_two, lookup, real_at, scatter_add, store, store_lane
+from .memory import ROW, gather_two, int_at, load, load_like, load_two, lookup, real_at, scatter_add, store, store_lane
 from .simd import (
     LANES,
     fill,
@@ -269,12 +269,6 @@ def wave_tests_of_poly(
     add_nodes(cells + 1, symmetric, jumps_at, nodes, sums, n, low)
     if points > 0:
         add_constants(cells * (degree + 1), parts, full, sums, n, low)
-
-
-@njit(**INLINE)
-def gather_two(rows, c, c_2):
-    """Rows of vectors for two rows of indices."""
-    return join(gather(rows, c), gather(rows, c_2))
 
 
 @njit(**INLINE)
