@@ -29,9 +29,9 @@ def is_wave(b: Basis) -> bool:
 
 
 class Crossings(NamedTuple):
-    """Room for the crossings of a batch: addresses of positions, directions, signs at -1, crossings used."""
+    """Room for the crossings of a batch: addresses of positions, signs, crossings used."""
 
-    addresses: tuple[int, int, int, int]
+    addresses: tuple[int, int, int]
     arrays: tuple[NDArray[Any], ...]
 
 
@@ -41,9 +41,7 @@ def saved_room(n: int) -> int:
 
 
 def crossing_store(blocks: int, slots: int) -> Crossings:
-    positions = np.empty((2, blocks, slots, 8))
-    firsts, used = np.empty((blocks, 8)), np.empty(blocks, np.int64)
-    arrays = (positions[0], positions[1], firsts, used)
+    arrays = (np.empty((blocks, slots, 8)), np.empty((blocks, slots + 1), np.int64), np.empty(blocks, np.int64))
     return Crossings(tuple(a.ctypes.data for a in arrays), arrays)  # type: ignore[arg-type]
 
 

@@ -16,7 +16,7 @@ from .blocks import (
     store_rows,
 )
 from .memory import ROW, address, int_at, keep, load, lookup, real_at, store, store_int
-from .simd import LANES, splat
+from .simd import LANES, bits, lanes_of, select, splat
 from .tables import GATE, SIDE, WAVES, gate_at, gate_entries, pack, side_at, side_entries, waves_at
 from .team import share
 from .trig import find_crossings, trig_rows
@@ -54,6 +54,24 @@ def copy_rows(source, target, rows):
         store(target, i, load(source, i))
 
 
+@njit(**INLINE)
+def store_directions(signs, slots, direction, first_level):
+    """Directions of crossings and whether f starts above the level, a bit each: entry 0 is for the start."""
+    store_int(signs, 0, bits(load(first_level, 0) > 0.0))
+    for i in range(slots):
+        direct = load(direction, i)
+        store_int(signs, i + 1, bits(direct > 0.0) | (bits(direct < 0.0) << LANES))
+
+
+@njit(**INLINE)
+def load_directions(signs, slots, direction, first_level):
+    """What :func:`store_directions` wrote."""
+    store(first_level, 0, select(lanes_of(int_at(signs, 0)), 1.0, 0.0))
+    for i in range(slots):
+        word = int_at(signs, i + 1)
+        store(direction, i, select(lanes_of(word), 1.0, 0.0) - select(lanes_of(word >> LANES), 1.0, 0.0))
+
+
 def crossing_tables(pattern, integrand, test, side, grid, frame, gate, capacity, room):
     """The tables of :func:`crossing_rows`.
 
@@ -78,8 +96,8 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
         out: (B, d_test), written.
         kind: WAVE_TO_POLY, POLY_TO_WAVE or WAVE_TO_WAVE, integrand first.
         tables: numbers of :func:`crossing_tables`.
-        saved: addresses of positions, directions, first levels and slots, of shapes (blocks, room, 8) twice,
-            (blocks, 8), (blocks,); slots are -1 where the room did not suffice.
+        saved: addresses of positions, signs and slots, of shapes (blocks, room, 8), (blocks, room + 1), (blocks,);
+            slots are -1 where the room did not suffice.
         mode: RECOMPUTE, WRITE or READ ``saved``.
     """
     at = address(tables)
@@ -121,7 +139,7 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
     at_work = at_counts + 2 * ROW
     at_integrand = at_waves if same else at_waves_h
     exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    positions, directions, firsts, saved_slots = saved
+    positions, signs, saved_slots = saved
     scale_levels(gate_levels, m, exponent, at_levels)
     for first in range(start, stop, LANES):
         lanes = min(LANES, stop - first)
@@ -134,8 +152,7 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
         slots = int_at(saved_slots, block) if mode == READ else -1
         if slots >= 0:
             copy_rows(positions + kept, at_position, slots)
-            copy_rows(directions + kept, at_direction, slots)
-            copy_rows(firsts + block * ROW, at_first, 1)
+            load_directions(signs + block * 8 * (room + 1), slots, at_direction, at_first)
         else:
             slots = find_crossings(
                 at_waves, n, half, table, at_levels, m, closed, at_work, capacity,
@@ -145,8 +162,7 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
                 store_int(saved_slots, block, slots if slots <= room else -1)
             if mode == WRITE and slots <= room:
                 copy_rows(at_position, positions + kept, slots)
-                copy_rows(at_direction, directions + kept, slots)
-                copy_rows(at_first, firsts + block * ROW, 1)
+                store_directions(signs + block * 8 * (room + 1), slots, at_direction, at_first)
         store(at_position, slots, splat(0.0))
         set_deltas(slots, m, at_number, at_direction, jumps, at_delta)
         slope = first_slope(base, m, jumps, at_first)
