@@ -138,16 +138,18 @@ def cubic(b0, g0, b3, g3, t):
 
 @njit(**INLINE)
 def hermite_start(b0, g0, b3, g3, low, high, f_low, f_high):
-    """About where the :func:`cubic` vanishes in [low, high], at whose ends it is ``f_low, f_high``."""
+    """About where the :func:`cubic` vanishes in [low, high], at whose ends it is ``f_low, f_high``.
+
+    A Halley step from the secant's point.
+    """
     t = low + (high - low) * (f_low / (f_low - f_high))
     middle = b3 - g3 - b0 - g0
-    for _ in range(2):
-        y = 1.0 - t
-        f = cubic(b0, g0, b3, g3, t)
-        slope = (g0 * y * y + middle * (2.0 * t) * y + g3 * t * t) * 3.0
-        following = t - f / slope
-        t = minimum(maximum(select((following >= 0.0) | (following < 0.0), following, t), low), high)
-    return t
+    y = 1.0 - t
+    f = cubic(b0, g0, b3, g3, t)
+    slope = (g0 * y * y + middle * (2.0 * t) * y + g3 * t * t) * 3.0
+    bend = ((middle - g0) * y + (g3 - middle) * t) * 3.0
+    following = t - f * slope / (slope * slope - f * bend)
+    return minimum(maximum(select((following >= 0.0) | (following < 0.0), following, t), low), high)
 
 
 @njit(**INLINE)
