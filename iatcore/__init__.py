@@ -1,6 +1,6 @@
 """Matrix activations, exactly: the integral activation transform and step gates in numpy and numba."""
 
-from . import gates, smooth_functions
+from . import gates, grids, operators, smooth_functions
 from .bases import Basis, basis
 from .derivatives import SingularWarning
 from .discrete import DiscreteIAT
@@ -28,7 +28,9 @@ __all__ = [
     "from_intervals",
     "gates",
     "get_num_threads",
+    "grids",
     "mesh_for",
+    "operators",
     "set_num_threads",
     "smooth_functions",
 ]

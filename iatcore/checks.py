@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 FLOATS = (np.float16, np.float32, np.float64)
 
 
+def real_array(array: Any, name: str) -> NDArray[Any]:
+    """An array of real numbers; TypeError for anything else, or a wider type than float64."""
+    values = np.asarray(array)
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
+        raise TypeError(f"{name} must be real numbers of at most 64 bits, got dtype {values.dtype}")
+    return values
+
+
 def check_rows(array: Any, size: int, name: str) -> tuple[NDArray[Any], tuple[int, ...], np.dtype[Any]]:
     """Rows of a batch as a contiguous (B, size) array.
 
@@ -22,9 +30,7 @@ def check_rows(array: Any, size: int, name: str) -> tuple[NDArray[Any], tuple[in
         TypeError: not real numbers, or a wider type than float64.
         ValueError: the last dimension is not ``size``.
     """
-    values = np.asarray(array)
-    if values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
-        raise TypeError(f"{name} must be real numbers of at most 64 bits, got dtype {values.dtype}")
+    values = real_array(array, name)
     if values.ndim == 0 or values.shape[-1] != size:
         raise ValueError(f"{name} must have last dimension {size}, got shape {values.shape}")
     result = values.dtype if values.dtype.type in FLOATS else np.dtype(np.float64)

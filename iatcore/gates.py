@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .grids import grid as grid_of
+
 Side = Literal["left", "right"]
 
 
@@ -112,16 +114,25 @@ def identity() -> Gate:
     return Gate((), (1.0,), name="identity()")
 
 
+def clamp_alpha(alpha: float) -> float:
+    """C of AReLU 2.2: alpha clamped to [.01, .99]."""
+    return min(max(alpha, 0.01), 0.99)
+
+
+def sigmoid(beta: float) -> float:
+    """``1/(1 + exp(-beta))``, without overflow."""
+    return 1.0 / (1.0 + math.exp(-beta)) if beta >= 0 else math.exp(beta) / (1.0 + math.exp(beta))
+
+
 def arelu(alpha: float = 0.9, beta: float = 2.0) -> Gate:
     """``C(alpha) t`` for t < 0 and ``(1 + sigmoid(beta)) t`` for t >= 0, C clamping to [0.01, 0.99] (AReLU 2.4)."""
     for name, value in (("alpha", alpha), ("beta", beta)):
         if not math.isfinite(value):
             raise ValueError(f"{name} must be finite, got {value!r}")
-    positive = 1.0 + (1.0 / (1.0 + math.exp(-beta)) if beta >= 0 else math.exp(beta) / (1.0 + math.exp(beta)))
-    slopes = (min(max(alpha, 0.01), 0.99), positive)
+    slopes = (clamp_alpha(alpha), 1.0 + sigmoid(beta))
     return Gate((0.0,), slopes, side="right", name=f"arelu({alpha!r}, {beta!r})")
 
 
-def tmaf(grid: Sequence[float], slopes: Sequence[float]) -> Gate:
-    """The trainable step function of TMAF (6): slope ``slopes[j]`` on ``(grid[j-1], grid[j]]``."""
-    return Gate(tuple(grid), tuple(slopes), side="left")
+def tmaf(grid: str | Sequence[float], slopes: Sequence[float]) -> Gate:
+    """The trainable step function of TMAF (6): slope ``slopes[j]`` on ``(grid[j-1], grid[j]]``; grids also by name."""
+    return Gate(grid_of(grid), tuple(slopes), side="left")

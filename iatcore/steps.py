@@ -1,0 +1,172 @@
+"""Batches of step matrices: tables, threads and sums around :mod:`iatcore.kernels.steps`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .gates import Side
+from .kernels import sparse_steps, steps
+from .lookup import lookup
+from .threads import over_rows
+
+Array = NDArray[Any]
+Points = tuple[float, ...]
+TASK = 16_384
+"""Entries that a range should have at least."""
+MOST_TASKS = 64
+COST = 2.0
+"""Nanoseconds an entry takes on a diagonal, about."""
+NO_BINS = np.empty((1, 0), np.uint8)
+
+
+class View(NamedTuple):
+    """How a flat array is read: as ``(outer, n, inner)``, the matrix acts on n; ``groups``: 1, n or n inner."""
+
+    n: int
+    inner: int
+    groups: int
+
+
+class Bands(NamedTuple):
+    """Diagonals of step functions.
+
+    Attributes:
+        numbers: which diagonals, positive above the main one.
+        grids: breakpoints of each.
+        side: the interval that a breakpoint itself belongs to.
+    """
+
+    numbers: tuple[int, ...]
+    grids: tuple[Points, ...]
+    side: Side = "left"
+
+
+@lru_cache(maxsize=256)
+def _tables(bands: Bands, kind: type, groups: int) -> tuple[Array, Array, Array, Array]:
+    looked = [lookup(points, kind, bands.side) for points in bands.grids]
+    sizes = [len(t.thresholds) for t in looked]
+    widths = [len(points) + 1 for points in bands.grids]
+    at, value_at = np.cumsum([0, *sizes]), np.cumsum([0, *(groups * w for w in widths)])
+    reals = [(t.rate, t.shift, t.top if t.cells else kind(len(t.thresholds))) for t in looked]
+    integers = [
+        (t.cells, at[i], k, value_at[i], w)
+        for i, (t, k, w) in enumerate(zip(looked, bands.numbers, widths, strict=True))
+    ]
+    return (
+        np.array(reals, dtype=kind).reshape(-1, 3),
+        np.array(integers, dtype=np.int64).reshape(-1, 5),
+        np.concatenate([t.below for t in looked]),
+        np.concatenate([t.thresholds for t in looked]),
+    )
+
+
+def tasks_for(size: int, entries: int = 1) -> int:
+    """Into how many ranges a flat array is cut; their sums take at most half a byte for each of its entries."""
+    return max(1, min(size // TASK, MOST_TASKS, size // (16 * entries)))
+
+
+def flat_values(values: list[Array], kind: type) -> Array:
+    """Step values of all diagonals one after another."""
+    return np.concatenate([v.reshape(-1) for v in values]).astype(kind, copy=False)
+
+
+def forward(z: Array, values: Array, bands: Bands, view: View, out: Array, keep: bool) -> Array:
+    """``S(z) z`` for flat arrays of one dtype, written to ``out``.
+
+    Args:
+        values: of :func:`flat_values`, each diagonal ``(groups, intervals)``.
+        keep: keep the intervals for the gradient, where a byte holds their numbers.
+
+    Returns:
+        the intervals, or an array without entries.
+    """
+    kind = z.dtype.type
+    tables = _tables(bands, kind, view.groups)
+    keep = keep and int(tables[1][:, 4].max()) <= 256
+    # those of components without a partner on a diagonal are read, but without effect: zeros
+    bins = (
+        (np.zeros if bands.numbers != (0,) else np.empty)((len(bands.numbers), z.size), np.uint8) if keep else NO_BINS
+    )
+    tasks = tasks_for(z.size)
+    over_rows(
+        steps.forward_batch, tasks, COST * len(bands.numbers) * z.size / tasks, z, out, values, tables, view[:2],
+        view.groups, bins, keep, tasks, block=1,
+    )  # fmt: skip
+    return bins
+
+
+def backward(z: Array, g: Array, values: Array, bands: Bands, view: View, out: Array, bins: Array) -> list[Array]:
+    """``S(z)^T g``, written to ``out``, and gradients with respect to the step values, in float64.
+
+    Returns:
+        for each diagonal an array ``(groups, intervals)``.
+    """
+    tables = _tables(bands, z.dtype.type, view.groups)
+    tasks = tasks_for(z.size, values.size)
+    sums = np.empty((tasks, values.size))
+    over_rows(
+        steps.backward_batch, tasks, 2 * COST * len(bands.numbers) * z.size / tasks, z, g, out, values, tables,
+        view[:2], view.groups, bins, bins.size > 0, sums, tasks, block=1,
+    )  # fmt: skip
+    total = sums.sum(axis=0)
+    cuts = np.cumsum([view.groups * (len(points) + 1) for points in bands.grids])[:-1]
+    return [part.reshape(view.groups, -1) for part in np.split(total, cuts)]
+
+
+def two_slopes(x: Array, low: float, high: float, side: Side, out: Array) -> None:
+    """``low x`` below 0 and ``high x`` above, for a flat array; 0 itself belongs to ``side``."""
+    kind, tasks = x.dtype.type, tasks_for(x.size)
+    over_rows(
+        steps.two_slopes_batch, tasks, 0.3 * x.size / tasks, x, out, kind(low), kind(high), side == "right", tasks,
+        block=1,
+    )  # fmt: skip
+
+
+def two_slopes_gradient(x: Array, g: Array, low: float, high: float, side: Side, out: Array) -> Array:
+    """The gradient of :func:`two_slopes` with respect to x, written to ``out``; returns that of both slopes."""
+    kind, tasks = x.dtype.type, tasks_for(x.size)
+    sums = np.empty((tasks, 2))
+    over_rows(
+        steps.two_slopes_gradient_batch, tasks, 0.6 * x.size / tasks, x, g, out, kind(low), kind(high),
+        side == "right", sums, tasks, block=1,
+    )  # fmt: skip
+    return sums.sum(axis=0)
+
+
+class Entries(NamedTuple):
+    """A fixed pattern of entries, row by row: ``indptr``, columns, and the step function of each entry."""
+
+    indptr: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    functions: NDArray[np.int64]
+
+
+def sparse_forward(z: Array, values: Array, points: Points, side: Side, entries: Entries) -> Array:
+    """``S(z) z`` for rows (B, n) and ``values`` (functions, intervals)."""
+    out = np.empty((len(z), len(entries.indptr) - 1), z.dtype)
+    _over(sparse_steps.forward_batch, z, (z, values, out), points, side, entries)
+    return out
+
+
+def sparse_backward(
+    z: Array, g: Array, values: Array, points: Points, side: Side, entries: Entries
+) -> tuple[Array, NDArray[np.float64]]:
+    """``S(z)^T g`` and the gradient with respect to ``values``."""
+    out = np.empty_like(z)
+    tasks = max(1, min(len(z), MOST_TASKS, z.size // (16 * values.size)))
+    sums = np.zeros((tasks, *values.shape))
+    _over(sparse_steps.backward_batch, z, (z, g, values, out, sums), points, side, entries, tasks)
+    return out, sums.sum(axis=0)
+
+
+def _over(
+    kernel: Any, z: Array, arrays: tuple[Array, ...], points: Points, side: Side, entries: Entries, tasks: int = 0
+) -> None:
+    tables = _tables(Bands((0,), (points,), side), z.dtype.type, 1)
+    rows = tasks or len(z)
+    cost = 3.0 * (z.shape[1] + len(entries.columns)) * max(len(z), 1) / max(rows, 1)
+    over_rows(kernel, rows, cost, *arrays, tables, entries, *((tasks,) if tasks else ()), block=1)
