@@ -90,4 +90,4 @@ def sample(function: Callable[[np.ndarray], np.ndarray], points: Points) -> np.n
         values = np.asarray(function(at), dtype=np.float64) / at
     if values.shape != at.shape or not np.isfinite(values).all():
         raise ValueError(f"init must be a function of an array with finite values, got {function!r}")
-    return values
+    return values + 0.0

@@ -24,7 +24,8 @@ NO_BINS = np.empty((1, 0), np.uint8)
 
 
 class View(NamedTuple):
-    """How a flat array is read: as ``(outer, n, inner)``, the matrix acts on n; ``groups``: 1, n or n inner."""
+    """How a flat array is read: as ``(outer, n, inner)``, the matrix acts on n; ``groups`` as in
+    :func:`iatcore.kernels.steps.position`."""
 
     n: int
     inner: int

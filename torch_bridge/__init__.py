@@ -1,5 +1,37 @@
-"""Matrix activations for torch: the integral activation transform as modules."""
+"""Matrix activations for torch: IAT, TMAF, AReLU and what they are compared with, as modules."""
 
-from .nn import IAT, IATReLU
+from .nn import (
+    ACTIVATIONS,
+    APL,
+    ELSA,
+    IAT,
+    PAU,
+    SLAF,
+    TMAF,
+    Activation,
+    AReLU,
+    Comb,
+    IATReLU,
+    Maxout,
+    RescaledTMAF,
+    activation,
+    diagnostics,
+)
 
-__all__ = ["IAT", "IATReLU"]
+__all__ = [
+    "ACTIVATIONS",
+    "APL",
+    "ELSA",
+    "IAT",
+    "PAU",
+    "SLAF",
+    "TMAF",
+    "AReLU",
+    "Activation",
+    "Comb",
+    "IATReLU",
+    "Maxout",
+    "RescaledTMAF",
+    "activation",
+    "diagnostics",
+]

@@ -52,7 +52,7 @@ def interval_of(x, cell, zero, top, cells, at, below, thresholds):
 @njit(**INLINE)
 def product(t, x, zero):
     """``t x``; for t = 0 it is +0 also at infinity, and nan at nan."""
-    return t * (x if (t != zero) | (x != x) else zero)
+    return t * (x if (t != zero) | (x != x) else zero) + zero
 
 
 @njit(**INLINE)
@@ -60,15 +60,14 @@ def position(f, shape, groups):
     """Component and group at a flat index, and by how much they change from there to the next.
 
     Args:
-        shape: ``(n, inner)``; groups: 1, n (one for each component) or n inner.
+        shape: ``(n, inner)``; groups: 1, n (one for each component) or a multiple of n inner (one for each entry of
+            a block of memory that repeats).
     """
     n, inner = shape
-    j = (f // inner) % n
-    if inner == 1:
-        return j, 1, j if groups > 1 else 0, 1 if groups > 1 else 0
+    j, step = (f // inner) % n, 1 if inner == 1 else 0
     if groups == 1:
-        return j, 0, 0, 0
-    return (j, 0, j, 0) if groups == n else (j, 0, f % groups, 1)
+        return j, step, 0, 0
+    return (j, 0, j, 0) if groups == n and inner > 1 else (j, step, f % groups, 1)
 
 
 @njit(**OPTIONS)
@@ -77,13 +76,13 @@ def forward_span(z, out, values, tables, band, n, where, lo, hi, first, bins, ke
 
     Args:
         tables: ``(rate, shift, top, cells, entry in tables, below, thresholds)`` of :mod:`iatcore.lookup`.
-        band: ``(diagonal, shift in the flat array, shift of groups, entry in values, width)``.
+        band: ``(diagonal, shift in the flat array, shift of groups, entry in values, width, groups)``.
         where: :func:`position` at ``lo``; components alternate, or stay the same up to ``hi``.
         bins: intervals found, kept if ``keep``.
     """
     rate, shift, top, cells, at, below, thresholds = tables
     zero = rate - rate
-    k, offset, _, value_at, width = band
+    k, offset, _, value_at, width, groups = band
     j, step, group, group_step = where
     for f in range(lo, hi):
         p = zero
@@ -97,7 +96,9 @@ def forward_span(z, out, values, tables, band, n, where, lo, hi, first, bins, ke
         j += step
         group += group_step
         if step > 0 and j == n:
-            j, group = 0, 0
+            j = 0
+        if group == groups:
+            group = 0
 
 
 @njit(**OPTIONS)
@@ -109,7 +110,7 @@ def backward_span(z, g, out, values, tables, band, n, where, lo, hi, first, bins
     """
     rate, shift, top, cells, at, below, thresholds = tables
     zero = rate - rate
-    k, offset, group_offset, value_at, width = band
+    k, offset, group_offset, value_at, width, groups = band
     j, step, group, group_step = where
     for h in range(lo, hi):
         d = zero
@@ -124,7 +125,9 @@ def backward_span(z, g, out, values, tables, band, n, where, lo, hi, first, bins
         j += step
         group += group_step
         if step > 0 and j == n:
-            j, group = 0, 0
+            j = 0
+        if group == groups:
+            group = 0
 
 
 # Simple loops over slices: the compiler turns them into vector instructions, and indices from 0 need no checks.
@@ -219,7 +222,7 @@ def forward_chunk(z, out, values, table, band, shape, group, lo, hi, first, bins
     """:func:`forward_span` for at most ``CHUNK`` entries that share their step values."""
     cells, found, part, _ = scratch
     n, inner = shape
-    k, offset, _, value_at, width = band
+    k, offset, _, value_at, width, _ = band
     begin, end = max(lo + offset, 0), min(hi + offset, z.shape[0])
     if first:
         out[lo:hi] = 0.0
@@ -245,7 +248,7 @@ def backward_chunk(z, g, out, values, table, band, shape, group, lo, hi, first, 
     """:func:`backward_span` for at most ``CHUNK`` entries that share their step values."""
     cells, found, part, terms = scratch
     n, inner = shape
-    k, offset, _, value_at, width = band
+    k, offset, _, value_at, width, _ = band
     begin, end = max(lo, offset), min(hi, z.shape[0] + offset)
     if first:
         out[lo:hi] = 0.0
@@ -286,7 +289,8 @@ def band_of(integers, shape, groups, band):
     """The numbers of one diagonal."""
     n, inner = shape
     k = integers[band, 2]
-    return k, k * inner, 0 if groups == 1 else (k if groups == n else k * inner), integers[band, 3], integers[band, 4]
+    by = 0 if groups == 1 else (k if groups == n else k * inner)
+    return k, k * inner, by, integers[band, 3], integers[band, 4], groups
 
 
 @njit(**INLINE)
@@ -318,7 +322,7 @@ def forward_rows(z, out, values, tables, shape, groups, bins, keep, tasks, start
         z, out: flat arrays; values: all step values, flat.
         tables: ``(reals, integers, below, thresholds)``: per diagonal (rate, shift, top), and (cells, entry in
             tables, diagonal, entry in values, intervals).
-        shape: ``(n, inner)``; groups: sets of step values: 1, n or n inner.
+        shape: ``(n, inner)``; groups: sets of step values, as in :func:`position`.
         bins: (diagonals, size) intervals found, kept if ``keep``.
     """
     reals, integers, below, thresholds = tables

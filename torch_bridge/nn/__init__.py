@@ -1,5 +1,26 @@
 """Modules: each a thin layer over one operation."""
 
+from .arelu import ELSA, AReLU
+from .base import Activation, diagnostics
+from .comparison import APL, PAU, SLAF, Comb, Maxout
 from .iat import IAT, IATReLU
+from .registry import ACTIVATIONS, activation
+from .tmaf import TMAF, RescaledTMAF
 
-__all__ = ["IAT", "IATReLU"]
+__all__ = [
+    "ACTIVATIONS",
+    "APL",
+    "ELSA",
+    "IAT",
+    "PAU",
+    "SLAF",
+    "TMAF",
+    "AReLU",
+    "Activation",
+    "Comb",
+    "IATReLU",
+    "Maxout",
+    "RescaledTMAF",
+    "activation",
+    "diagnostics",
+]

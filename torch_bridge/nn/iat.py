@@ -15,7 +15,8 @@ from iatcore import Basis, Gate, gates
 from iatcore.checks import check_size
 from iatcore.scaling import he_scale
 
-from ..ops.iat.op import Derivatives, Transform, computable, iat, result_dtype
+from ..ops.dtypes import computable, result_dtype
+from ..ops.iat.op import Derivatives, Transform, iat
 from ..ops.iat.reference import check_shapes
 from ..ops.iat_mesh.reference import gauss_matrices, iat_mesh, iat_smooth, mesh_matrices
 

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 import iatcore
 from iatcore import Basis, Gate
 
+from ..dtypes import EXACT, computable, result_dtype
 from . import cpu, reference
 
 Derivatives = Literal[1, 2, "any"]
-EXACT = (torch.float32, torch.float64)
-"""What the compiled code takes and returns."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +78,3 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
             z, transform.core, pattern_from, lambda x, source: reference.iat(x, transform.plan, source)
         )
     return u.to(dtype)
-
-
-def result_dtype(tensor: Tensor, name: str) -> torch.dtype:
-    """The dtype of the result: that of the tensor, float64 for integers; TypeError for complex and bool."""
-    if tensor.is_complex() or tensor.dtype == torch.bool:
-        raise TypeError(f"{name} must be a real tensor, got {tensor.dtype}")
-    return tensor.dtype if tensor.is_floating_point() else torch.float64
-
-
-def computable(tensor: Tensor, name: str) -> Tensor:
-    """The tensor in the dtype that is computed with: float32 for half precision, else that of the result."""
-    dtype = result_dtype(tensor, name)
-    return tensor.to(torch.float32 if dtype.itemsize < 4 else dtype)

@@ -1,0 +1,1 @@
+"""Matrix activations with step functions for entries."""

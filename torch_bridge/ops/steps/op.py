@@ -1,0 +1,70 @@
+"""Step matrices of torch tensors: which implementation computes what."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iatcore.gates import Side
+from iatcore.steps import Bands, Entries
+
+from ..dtypes import EXACT, computable, result_dtype
+from . import cpu, reference
+from .reference import Layout
+
+
+@lru_cache(maxsize=256)
+def _rounded(bands: Bands, dtype: torch.dtype) -> Bands:
+    """Breakpoints as numbers of half precision, so that a breakpoint itself is always met."""
+    grids = tuple(tuple(torch.tensor(points, dtype=torch.float64).to(dtype).tolist()) for points in bands.grids)
+    return bands._replace(grids=grids)
+
+
+def _implementation(z: Tensor) -> Any:
+    return cpu if z.device.type == "cpu" and z.dtype in EXACT else reference
+
+
+def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> Tensor:
+    """``u_i = sum_k a_k(z_{i+k}) z_{i+k}`` along one dimension, TMAF (4)-(7).
+
+    Half precision is computed in float32 and returned in its own dtype, integers count as float64. Breakpoints are
+    rounded to the dtype of z.
+
+    Args:
+        z: any shape; ``layout.dim`` is the dimension that the matrix acts on.
+        values: step values of each diagonal, ``(groups, intervals)`` or ``(intervals,)``.
+
+    Raises:
+        TypeError: complex or bool tensors.
+    """
+    dtype, x = result_dtype(z, "z"), computable(z, "z")
+    values = tuple(v.to(x.dtype) for v in values)
+    if dtype != x.dtype:
+        bands = _rounded(bands, dtype)
+    return _implementation(x).step_matrix(x, values, bands, layout).to(dtype)
+
+
+def trained_step_matrix(
+    z: Tensor, values: tuple[Tensor, ...], points: tuple[Tensor, ...], bands: Bands, layout: Layout, width: float
+) -> Tensor:
+    """:func:`.reference.trained_step_matrix`; dtypes as :func:`step_matrix`."""
+    dtype, x = result_dtype(z, "z"), computable(z, "z")
+    values = tuple(v.to(x.dtype) for v in values)
+    return reference.trained_step_matrix(x, values, points, bands, layout, width).to(dtype)
+
+
+def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], side: Side, entries: Entries) -> Tensor:
+    """``u_i = sum_j a_ij(z_j) z_j`` along the last dimension for a fixed pattern; dtypes as :func:`step_matrix`."""
+    dtype, x = result_dtype(z, "z"), computable(z, "z")
+    if dtype != x.dtype:
+        points = _rounded(Bands((0,), (points,), side), dtype).grids[0]
+    return _implementation(x).sparse_step_matrix(x, values.to(x.dtype), points, side, entries).to(dtype)
+
+
+def two_slopes(x: Tensor, low: Tensor, high: Tensor, side: Side = "right") -> Tensor:
+    """``low x`` for x < 0, ``high x`` for x > 0, for slopes of one entry; dtypes as :func:`step_matrix`."""
+    dtype, z = result_dtype(x, "x"), computable(x, "x")
+    return _implementation(z).two_slopes(z, low.to(z.dtype), high.to(z.dtype), side).to(dtype)

@@ -1,0 +1,176 @@
+"""Step matrices and two-slope functions in plain torch: every device, every derivative, the same results.
+
+The derivative with respect to z is the matrix itself, which is constant away from the breakpoints; second derivatives
+are those of the product of step values with z and with the incoming gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from iatcore.steps import Bands, Entries
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a matrix acts and which entries have step values of their own.
+
+    Attributes:
+        dim: the dimension of the input that the matrix acts on, negative.
+        features: sizes of the last dimensions that have step values of their own: () shared by all, (n,) along
+            ``dim``, more for each entry of a sample.
+    """
+
+    dim: int
+    features: tuple[int, ...] = ()
+
+    def groups(self, z: Tensor) -> Tensor | None:
+        """Numbers of the sets of step values, broadcastable to z; None if there is one."""
+        if not self.features:
+            return None
+        numbers = torch.arange(math.prod(self.features), device=z.device)
+        if len(self.features) > 1:
+            return numbers.view(self.features)
+        return numbers.view([-1 if d == self.dim else 1 for d in range(-z.ndim, 0)])
+
+
+def intervals(z: Tensor, points: tuple[float, ...] | Tensor, side: str) -> Tensor:
+    """The interval of every entry, breakpoints rounded to the dtype of z; nan lies in the first."""
+    at = torch.as_tensor(points, dtype=torch.float64, device=z.device).to(z.dtype)
+    found = torch.bucketize(z.detach().contiguous(), at, right=side == "right")
+    return torch.where(z.isnan(), 0, found)
+
+
+def product(t: Tensor, x: Tensor) -> Tensor:
+    """``t x``; for t = 0 it is +0 also at infinity, and nan at nan. Its derivatives are x and t."""
+    return t * torch.where((t == 0) & x.isinf(), 0.0, x) + 0.0
+
+
+class Diagonal(NamedTuple):
+    """One diagonal of a step matrix on a tensor.
+
+    Attributes:
+        first, last: the rows that it has entries in, ``first .. last - 1``.
+        x: the components that these entries belong to.
+        interval: where each lies in the grid.
+        base: entry in the flat step values at which those of each row start.
+    """
+
+    first: int
+    last: int
+    x: Tensor
+    interval: Tensor
+    base: Tensor | int
+
+    def widened(self, part: Tensor, dim: int, n: int) -> Tensor:
+        """A part of u with zeros in all other rows."""
+        if self.last - self.first == n:
+            return part
+        before, after = list(part.shape), list(part.shape)
+        before[dim], after[dim] = self.first, n - self.last
+        return torch.cat([part.new_zeros(before), part, part.new_zeros(after)], dim)
+
+
+def diagonal(
+    z: Tensor, k: int, points: tuple[float, ...] | Tensor, side: str, layout: Layout, width: int
+) -> Diagonal | None:
+    """What diagonal k has to do with z; None if it lies outside of the matrix."""
+    if not z.ndim:
+        return Diagonal(0, 1, z, intervals(z, points, side), 0)
+    n = z.shape[layout.dim]
+    first, last = max(0, -k), min(n, n - k)
+    if first >= last:
+        return None
+    x = z.narrow(layout.dim, first + k, last - first)
+    groups = layout.groups(z)
+    base = 0 if groups is None else groups.narrow(layout.dim, first, last - first) * width
+    return Diagonal(first, last, x, intervals(x, points, side), base)
+
+
+def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> Tensor:
+    """``u_i = sum_k a_k(z_{i+k}) z_{i+k}`` along ``layout.dim``, TMAF (4)-(7).
+
+    Args:
+        values: for each diagonal ``(groups, intervals)``, or ``(intervals,)``.
+    """
+    u: Tensor | None = None
+    for k, points, steps in zip(bands.numbers, bands.grids, values, strict=True):
+        found = diagonal(z, k, points, bands.side, layout, steps.shape[-1])
+        if found is not None:
+            part = product(steps.reshape(-1)[found.base + found.interval], found.x)
+            part = found.widened(part, layout.dim, z.shape[layout.dim] if z.ndim else 1)
+            u = part if u is None else u + part
+    return z.where(torch.zeros_like(z, dtype=torch.bool), 0.0) if u is None else u
+
+
+def trained_step_matrix(
+    z: Tensor, values: tuple[Tensor, ...], points: tuple[Tensor, ...], bands: Bands, layout: Layout, width: float
+) -> Tensor:
+    """:func:`step_matrix` with a gradient for breakpoints: that of the average of u over windows of a width.
+
+    For z within half a window of its nearest breakpoint ``s_j``, du/ds_j is ``-(t_{j+1} - t_j) z/width``.
+    """
+    u = step_matrix(z, values, bands._replace(grids=points), layout)  # type: ignore[arg-type]
+    for k, s, steps in zip(bands.numbers, points, values, strict=True):
+        found = diagonal(z, k, s.detach(), bands.side, layout, steps.shape[-1])
+        if found is None:
+            continue
+        x, at = found.x.detach(), s.detach().to(z.dtype)
+        left = (found.interval - 1).clamp(min=0)
+        right = found.interval.clamp(max=len(at) - 1)
+        nearest = torch.where((x - at[left]).abs() <= (x - at[right]).abs(), left, right)
+        flat = steps.detach().reshape(-1)
+        jump = flat[found.base + nearest + 1] - flat[found.base + nearest]
+        weight = torch.where((x - at[nearest]).abs() <= width / 2, jump * x / -width, 0.0)
+        moved = weight * (s - s.detach()).to(z.dtype)[nearest]
+        u = u + found.widened(moved, layout.dim, z.shape[layout.dim] if z.ndim else 1)
+    return u
+
+
+def entries(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> Tensor:
+    """S(z) as a dense matrix, (..., n, n): the dimension it acts on last."""
+    rows = z.movedim(layout.dim, -1)
+    n = rows.shape[-1]
+    result = rows.new_zeros(*rows.shape, n)
+    for k, points, steps in zip(bands.numbers, bands.grids, values, strict=True):
+        found = diagonal(z, k, points, bands.side, layout, steps.shape[-1])
+        if found is not None:
+            t = steps.reshape(-1)[found.base + found.interval].to(z.dtype).movedim(layout.dim, -1)
+            result.diagonal(k, -2, -1).copy_(t.expand(found.x.movedim(layout.dim, -1).shape))
+    return result
+
+
+def sparse_entries(z: Tensor, values: Tensor, points: tuple[float, ...], side: str, pattern: Entries) -> Tensor:
+    """S(z) for a fixed pattern as a dense matrix, (..., n, n)."""
+    rows, columns, functions = places(pattern, z.device)
+    t = values[functions, intervals(z[..., columns], points, side)].to(z.dtype)
+    result = z.new_zeros(*z.shape, z.shape[-1])
+    result[..., rows, columns] = t
+    return result
+
+
+def places(pattern: Entries, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, columns and step functions of the entries of a pattern."""
+    columns, functions = (torch.from_numpy(a).to(device) for a in (pattern.columns, pattern.functions))
+    counts = torch.from_numpy(pattern.indptr).diff()
+    return torch.repeat_interleave(torch.arange(len(counts)), counts).to(device), columns, functions
+
+
+def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], side: str, pattern: Entries) -> Tensor:
+    """``u_i = sum_j a_ij(z_j) z_j`` along the last dimension for a fixed pattern of entries."""
+    rows, columns, functions = places(pattern, z.device)
+    x = z[..., columns]
+    index = intervals(x, points, side) + functions * values.shape[-1]
+    parts = product(values.reshape(-1)[index], x)
+    return torch.zeros_like(z).index_add(-1, rows, parts)
+
+
+def two_slopes(x: Tensor, low: Tensor, high: Tensor, side: str) -> Tensor:
+    """``low x`` for x < 0 and ``high x`` for x > 0; 0 belongs to ``side``, nan to the right one as in AReLU (2.2)."""
+    below = x < 0 if side == "right" else x <= 0
+    return product(torch.where(below, low.to(x.dtype), high.to(x.dtype)), x)
