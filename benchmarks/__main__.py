@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 
 import iatcore
 
+from .elementwise import elementwise
 from .entries import Entry, entries
 from .first_use import first_use
 from .memory import memory
@@ -97,6 +99,7 @@ def main() -> None:
     """Print the table; with ``--json FILE`` also write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three pairs on the small batch")
+    parser.add_argument("--only", help="tables whose title contains this")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--budget", type=float, default=1.5, help="seconds for an entry")
     parser.add_argument("--plot", type=Path, help="picture of how the time grows with d")
@@ -111,7 +114,10 @@ def main() -> None:
     print(f"copy bandwidth: {copy_bandwidth() / 1e9:.1f} GB/s")
     report["copy_bandwidth"] = copy_bandwidth()
     group = ""
-    for entry in entries(options.quick):
+    rows = chain(entries(options.quick), elementwise((2**18,)) if options.quick else elementwise())
+    for entry in rows:
+        if options.only and options.only not in entry.group:
+            continue
         row = measure(entry, options.budget)
         report["results"].append(row)
         if row["group"] != group:
@@ -120,7 +126,7 @@ def main() -> None:
         floor = f"{row['times_floor']:8.0f}" if row["times_floor"] else ""
         numbers = f"{row['ours_ns']:10.0f}{row['reference_ns']:10.0f}{row['times_faster']:8.1f}"
         print(f"{row['name']:24}{numbers}{floor}", flush=True)
-    if not options.quick:
+    if not options.quick and not options.only:
         report |= {"memory": memory(), "sizes": sizes(), "threads": threads()}
         print("\npeak memory a sample, bytes: exact, mesh of 500, ratio")
         for row in report["memory"]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,8 +33,9 @@ class View(NamedTuple):
     groups: int
 
 
-class Bands(NamedTuple):
-    """Diagonals of step functions.
+@dataclass(frozen=True)
+class Bands:
+    """Diagonals of step functions; hashed once, since tables are looked up by it in every call.
 
     Attributes:
         numbers: which diagonals, positive above the main one.
@@ -44,6 +46,13 @@ class Bands(NamedTuple):
     numbers: tuple[int, ...]
     grids: tuple[Points, ...]
     side: Side = "left"
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.numbers, self.grids, self.side))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @lru_cache(maxsize=256)
@@ -72,6 +81,8 @@ def tasks_for(size: int, entries: int = 1) -> int:
 
 def flat_values(values: list[Array], kind: type) -> Array:
     """Step values of all diagonals one after another."""
+    if len(values) == 1:
+        return values[0].reshape(-1).astype(kind, copy=False)
     return np.concatenate([v.reshape(-1) for v in values]).astype(kind, copy=False)
 
 
@@ -87,7 +98,7 @@ def forward(z: Array, values: Array, bands: Bands, view: View, out: Array, keep:
     """
     kind = z.dtype.type
     tables = _tables(bands, kind, view.groups)
-    keep = keep and int(tables[1][:, 4].max()) <= 256
+    keep = keep and max(map(len, bands.grids)) < 256
     # those of components without a partner on a diagonal are read, but without effect: zeros
     bins = (
         (np.zeros if bands.numbers != (0,) else np.empty)((len(bands.numbers), z.size), np.uint8) if keep else NO_BINS
@@ -113,7 +124,9 @@ def backward(z: Array, g: Array, values: Array, bands: Bands, view: View, out: A
         steps.backward_batch, tasks, 2 * COST * len(bands.numbers) * z.size / tasks, z, g, out, values, tables,
         view[:2], view.groups, bins, bins.size > 0, sums, tasks, block=1,
     )  # fmt: skip
-    total = sums.sum(axis=0)
+    total = sums.sum(axis=0) if tasks > 1 else sums[0]
+    if len(bands.grids) == 1:
+        return [total.reshape(view.groups, -1)]
     cuts = np.cumsum([view.groups * (len(points) + 1) for points in bands.grids])[:-1]
     return [part.reshape(view.groups, -1) for part in np.split(total, cuts)]
 

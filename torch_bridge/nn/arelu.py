@@ -8,26 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ops.steps.op import two_slopes
+from ..ops.steps.op import arelu
+from ..ops.steps.reference import HIGHEST, LOWEST
 from .base import Activation, check_placement
 
-LOWEST, HIGHEST = 0.01, 0.99
 SATURATED = 1e-3
-
-
-class _InwardClamp(torch.autograd.Function):
-    """C(alpha) with a gradient outside of its interval too, as long as a descent step leads back."""
-
-    @staticmethod
-    def forward(ctx: Any, alpha: Tensor) -> Tensor:
-        ctx.save_for_backward(alpha)
-        return alpha.clamp(LOWEST, HIGHEST)
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:
-        (alpha,) = ctx.saved_tensors
-        outward = ((alpha > HIGHEST) & (g < 0)) | ((alpha < LOWEST) & (g > 0))
-        return g.masked_fill(outward, 0.0)
 
 
 class AReLU(Activation):
@@ -69,14 +54,8 @@ class AReLU(Activation):
         self.alpha = nn.Parameter(torch.tensor([float(alpha)], **placement))
         self.beta = nn.Parameter(torch.tensor([float(beta)], **placement))
 
-    def slopes(self) -> tuple[Tensor, Tensor]:
-        """Both slopes, for negative and for other numbers, as tensors that gradients flow through."""
-        low = _InwardClamp.apply(self.alpha) if self.keep_alive else self.alpha.clamp(LOWEST, HIGHEST)
-        high = torch.sigmoid(self.beta)
-        return low, high + self.residual if self.residual else high
-
     def forward(self, x: Tensor) -> Tensor:
-        return two_slopes(x, *self.slopes(), "right")
+        return arelu(x, self.alpha, self.beta, self.residual, self.keep_alive)
 
     def _dead(self, kind: str, parameter: Tensor) -> Tensor:
         if kind == "alpha" and not self.keep_alive:

@@ -154,6 +154,7 @@ class TMAF(_Features):
             self.grids = (grid_of(grid),)
             self.entries, diagonal = entries_of(matrix, self.sharing)
             starts = [np.stack([initial_values(init, self.grids[0], on) for on in diagonal])]
+        self._bands = Bands(self.bands, self.grids, self.side)
         self.values = nn.ParameterList(_parameter(v, placement) for v in starts)
         self.breakpoints = None
         if self.trainable_grid is not None:
@@ -171,10 +172,6 @@ class TMAF(_Features):
             points = tuple(_from_gaps(p) for p in self.breakpoints)
             return trained_step_matrix(z, values, points, self._bands, layout, self.trainable_grid or 1.0)
         return step_matrix(z, values, self._bands, layout)
-
-    @property
-    def _bands(self) -> Bands:
-        return Bands(self.bands, self.grids, self.side)
 
     def current_grids(self) -> tuple[tuple[float, ...], ...]:
         """The breakpoints as they are now."""

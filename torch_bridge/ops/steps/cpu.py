@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from iatcore import steps
+from iatcore import gates, steps
 from iatcore.gates import Side
 
 from ..team import join_torch_team
@@ -21,19 +22,23 @@ join_torch_team()
 KINDS = {torch.float32: np.float32, torch.float64: np.float64}
 
 
-def order_of(z: Tensor) -> list[int]:
-    """Dimensions from the slowest to the fastest in memory."""
+def order_of(z: Tensor) -> list[int] | None:
+    """Dimensions from the slowest to the fastest in memory; None for the usual order."""
+    if z.is_contiguous():
+        return None
     return sorted(range(z.ndim), key=lambda d: (z.stride(d), z.shape[d] > 1), reverse=True)
 
 
-def flat(z: Tensor, order: list[int]) -> np.ndarray:
+def flat(z: Tensor, order: list[int] | None) -> np.ndarray:
     """The memory of a tensor that is contiguous in an order of dimensions."""
-    return z.permute(order).reshape(-1).numpy()
+    return (z if order is None else z.permute(order)).detach().numpy().reshape(-1)
 
 
-def like(g: Tensor, order: list[int]) -> Tensor:
+def like(g: Tensor, order: list[int] | None) -> Tensor:
     """A tensor, or a copy, that is contiguous in an order of dimensions."""
-    g = _resolved(g.detach())
+    g = _resolved(g)
+    if order is None:
+        return g.contiguous()
     back = sorted(range(g.ndim), key=lambda d: order[d])
     return g.permute(order).contiguous().permute(back)
 
@@ -43,18 +48,22 @@ class Plan:
 
     def __init__(self, z: Tensor, bands: steps.Bands, layout: Layout) -> None:
         self.order = order_of(z)
-        shape = [z.shape[d] for d in self.order]
-        place = self.order.index(z.ndim + layout.dim) if z.ndim else 0
-        n, inner = (shape[place], math.prod(shape[place + 1 :])) if z.ndim else (1, 1)
         self.features: list[int] | None = None
+        if not layout.features and bands.numbers == (0,):
+            # components need not be told apart
+            self.view = steps.View(1, max(z.numel(), 2), 1)
+            return
+        order = self.order or range(z.ndim)
+        shape = [z.shape[d] for d in order]
+        place = order.index(z.ndim + layout.dim) if z.ndim else 0
+        n, inner = (shape[place], math.prod(shape[place + 1 :])) if z.ndim else (1, 1)
         if not layout.features:
-            # without other diagonals, components need not be told apart
-            self.view = steps.View(n, inner, 1) if bands.numbers != (0,) else steps.View(1, max(z.numel(), 2), 1)
+            self.view = steps.View(n, inner, 1)
         elif len(layout.features) == 1:
             self.view = steps.View(n, inner, n)
         else:
             count = len(layout.features)
-            self.features = [d - (z.ndim - count) for d in self.order[z.ndim - count :]]
+            self.features = [d - (z.ndim - count) for d in order[z.ndim - count :]]
             size = math.prod(layout.features)
             self.view = steps.View(n, inner, size)
 
@@ -97,12 +106,11 @@ class _StepMatrix(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> Any:
         z, *values = ctx.saved_tensors
         if torch.is_grad_enabled():
-            wanted = ctx.needs_input_grad
-            inputs = [t for t, want in zip((z, *values), (wanted[0], *wanted[4:]), strict=True) if want]
-            u = reference.step_matrix(z, tuple(values), ctx.bands, ctx.layout)
-            found = iter(torch.autograd.grad(u, inputs, g, create_graph=True, allow_unused=True))
-            first = next(found) if wanted[0] else None
-            return first, None, None, None, *(next(found) if want else None for want in wanted[4:])
+            wanted = ctx.needs_input_grad[:1] + ctx.needs_input_grad[4:]
+            first, *others = _second(
+                (z, *values), wanted, g, lambda z, *v: reference.step_matrix(z, v, ctx.bands, ctx.layout)
+            )
+            return first, None, None, None, *others
         plan, order = ctx.plan, ctx.plan.order
         gradient = torch.empty_like(z, memory_format=torch.preserve_format)
         flat_values = steps.flat_values([plan.arrange(v, ctx.layout) for v in values], KINDS[z.dtype])
@@ -133,44 +141,62 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: steps.Bands, layou
 def _in_dense_memory(z: Tensor) -> Tensor:
     """The tensor itself if its entries fill memory without gaps in some order of dimensions, else a copy."""
     z = _resolved(z)
-    return z if z.is_contiguous() or z.permute(order_of(z)).is_contiguous() else z.contiguous()
+    return z if z.is_contiguous() or z.permute(order_of(z) or ()).is_contiguous() else z.contiguous()
 
 
-class _TwoSlopes(torch.autograd.Function):
-    """Two slopes as a function of x and of both slopes, which are tensors of one entry."""
+def _resolved(z: Tensor) -> Tensor:
+    return z.resolve_neg() if z.is_neg() else z
+
+
+def _second(inputs: tuple[Tensor, ...], wanted: Any, g: Tensor, again: Callable[..., Tensor]) -> list[Tensor | None]:
+    """Gradients of ``again(*inputs)`` that can be differentiated again."""
+    asked = [t for t, want in zip(inputs, wanted, strict=True) if want]
+    found = iter(torch.autograd.grad(again(*inputs), asked, g, create_graph=True, allow_unused=True))
+    return [next(found) if want else None for want in wanted]
+
+
+class _AReLU(torch.autograd.Function):
+    """AReLU or ELSA as a function of x, alpha and beta."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, low: Tensor, high: Tensor, side: Side) -> Tensor:
-        ctx.save_for_backward(x, low, high)
-        ctx.side = side
-        order = order_of(x)
+    def forward(ctx: Any, x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
+        ctx.save_for_backward(x, alpha, beta)
+        ctx.order = order_of(x)
+        # alpha is compared in its own precision, where .01 and .99 lie inside
+        kind = KINDS.get(alpha.dtype, np.float32)
+        a = alpha.item()
+        ctx.clamped = min(max(a, float(kind(reference.LOWEST))), float(kind(reference.HIGHEST)))
+        ctx.side = (a > ctx.clamped) - (a < ctx.clamped)
+        ctx.sigmoid = gates.sigmoid(beta.item())
+        ctx.settings = residual, keep_alive
         u = torch.empty_like(x, memory_format=torch.preserve_format)
-        steps.two_slopes(flat(x, order), low.item(), high.item(), side, flat(u, order))
+        steps.two_slopes(flat(x, ctx.order), ctx.clamped, residual + ctx.sigmoid, "right", flat(u, ctx.order))
         return u
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        x, low, high = ctx.saved_tensors
+        x, alpha, beta = ctx.saved_tensors
+        residual, keep_alive = ctx.settings
         if torch.is_grad_enabled():
-            wanted = ctx.needs_input_grad[:3]
-            u = reference.two_slopes(x, low, high, ctx.side)
-            inputs = [t for t, want in zip((x, low, high), wanted, strict=True) if want]
-            found = iter(torch.autograd.grad(u, inputs, g, create_graph=True, allow_unused=True))
-            return *(next(found) if want else None for want in wanted), None
-        order = order_of(x)
+            inputs, wanted = (x, alpha, beta), ctx.needs_input_grad[:3]
+            found = _second(inputs, wanted, g, lambda *t: reference.arelu(*t, residual, keep_alive))
+            return *found, None, None
         gradient = torch.empty_like(x, memory_format=torch.preserve_format)
-        sums = steps.two_slopes_gradient(
-            flat(x, order), flat(like(g, order), order), low.item(), high.item(), ctx.side, flat(gradient, order)
-        )
-        both = torch.from_numpy(sums).to(low.dtype)
-        return gradient, both[0].view(low.shape), both[1].view(high.shape), None
+        low, high = steps.two_slopes_gradient(
+            flat(x, ctx.order), flat(like(g, ctx.order), ctx.order), ctx.clamped, residual + ctx.sigmoid, "right",
+            flat(gradient, ctx.order),
+        ).tolist()  # fmt: skip
+        if ctx.side and not (keep_alive and low * ctx.side > 0):
+            low = 0.0
+        slope = ctx.sigmoid * (1.0 - ctx.sigmoid)
+        return gradient, alpha.new_full(alpha.shape, low), beta.new_full(beta.shape, high * slope), None, None
 
 
-def two_slopes(x: Tensor, low: Tensor, high: Tensor, side: Side) -> Tensor:
-    """:func:`.reference.two_slopes` for float32 and float64 tensors on the CPU."""
+def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
+    """:func:`.reference.arelu` for float32 and float64 tensors on the CPU."""
     if not x.numel():
-        return reference.two_slopes(x, low, high, side)
-    return _TwoSlopes.apply(_in_dense_memory(x), low, high, side)
+        return reference.arelu(x, alpha, beta, residual, keep_alive)
+    return _AReLU.apply(_in_dense_memory(x), alpha, beta, residual, keep_alive)
 
 
 class _SparseStepMatrix(torch.autograd.Function):
@@ -188,10 +214,8 @@ class _SparseStepMatrix(torch.autograd.Function):
         z, values = ctx.saved_tensors
         if torch.is_grad_enabled():
             wanted = ctx.needs_input_grad[:2]
-            u = reference.sparse_step_matrix(z, values, *ctx.settings)
-            inputs = [t for t, want in zip((z, values), wanted, strict=True) if want]
-            found = iter(torch.autograd.grad(u, inputs, g, create_graph=True, allow_unused=True))
-            return *(next(found) if want else None for want in wanted), None, None, None
+            found = _second((z, values), wanted, g, lambda *t: reference.sparse_step_matrix(*t, *ctx.settings))
+            return *found, None, None, None
         n = z.shape[-1]
         gradient, sums = steps.sparse_backward(
             z.detach().reshape(-1, n).numpy(),
@@ -207,7 +231,3 @@ def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], sid
     if not z.numel():
         return reference.sparse_step_matrix(z, values, points, side, entries)
     return _SparseStepMatrix.apply(_resolved(z).contiguous(), values, points, side, entries)
-
-
-def _resolved(z: Tensor) -> Tensor:
-    return z.resolve_neg() if z.is_neg() else z

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,7 @@ from .reference import Layout
 def _rounded(bands: Bands, dtype: torch.dtype) -> Bands:
     """Breakpoints as numbers of half precision, so that a breakpoint itself is always met."""
     grids = tuple(tuple(torch.tensor(points, dtype=torch.float64).to(dtype).tolist()) for points in bands.grids)
-    return bands._replace(grids=grids)
+    return replace(bands, grids=grids)
 
 
 def _implementation(z: Tensor) -> Any:
@@ -40,6 +41,9 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
     Raises:
         TypeError: complex or bool tensors.
     """
+    if z.dtype in EXACT and z.device.type == "cpu" and all(v.dtype == z.dtype for v in values):
+        # nothing to convert: the way of nearly every call, kept short
+        return cpu.step_matrix(z, values, bands, layout)
     dtype, x = result_dtype(z, "z"), computable(z, "z")
     values = tuple(v.to(x.dtype) for v in values)
     if dtype != x.dtype:
@@ -64,7 +68,15 @@ def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], sid
     return _implementation(x).sparse_step_matrix(x, values.to(x.dtype), points, side, entries).to(dtype)
 
 
-def two_slopes(x: Tensor, low: Tensor, high: Tensor, side: Side = "right") -> Tensor:
-    """``low x`` for x < 0, ``high x`` for x > 0, for slopes of one entry; dtypes as :func:`step_matrix`."""
+def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float = 1.0, keep_alive: bool = False) -> Tensor:
+    """``C(alpha) x`` for x < 0, ``(residual + sigmoid(beta)) x`` for x >= 0, AReLU 2.3; dtypes as :func:`step_matrix`.
+
+    Args:
+        alpha, beta: tensors of one entry.
+        residual: 1, or 0 for ELSA (AReLU 2.2).
+        keep_alive: whether the gradient of alpha passes the clamp where a descent step leads back into it.
+    """
+    if x.dtype in EXACT and x.device.type == "cpu":
+        return cpu.arelu(x, alpha, beta, residual, keep_alive)
     dtype, z = result_dtype(x, "x"), computable(x, "x")
-    return _implementation(z).two_slopes(z, low.to(z.dtype), high.to(z.dtype), side).to(dtype)
+    return _implementation(z).arelu(z, alpha, beta, residual, keep_alive).to(dtype)

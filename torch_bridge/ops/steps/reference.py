@@ -7,13 +7,16 @@ are those of the product of step values with z and with the incoming gradient.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from iatcore.steps import Bands, Entries
+
+LOWEST, HIGHEST = 0.01, 0.99
+"""Where AReLU clamps alpha."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def trained_step_matrix(
 
     For z within half a window of its nearest breakpoint ``s_j``, du/ds_j is ``-(t_{j+1} - t_j) z/width``.
     """
-    u = step_matrix(z, values, bands._replace(grids=points), layout)  # type: ignore[arg-type]
+    u = step_matrix(z, values, replace(bands, grids=points), layout)  # type: ignore[arg-type]
     for k, s, steps in zip(bands.numbers, points, values, strict=True):
         found = diagonal(z, k, s.detach(), bands.side, layout, steps.shape[-1])
         if found is None:
@@ -170,7 +173,22 @@ def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], sid
     return torch.zeros_like(z).index_add(-1, rows, parts)
 
 
-def two_slopes(x: Tensor, low: Tensor, high: Tensor, side: str) -> Tensor:
-    """``low x`` for x < 0 and ``high x`` for x > 0; 0 belongs to ``side``, nan to the right one as in AReLU (2.2)."""
-    below = x < 0 if side == "right" else x <= 0
-    return product(torch.where(below, low.to(x.dtype), high.to(x.dtype)), x)
+def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
+    """``C(alpha) x`` for x < 0 and ``(residual + sigmoid(beta)) x`` for x >= 0, AReLU 2.2 and 2.3."""
+    low = InwardClamp.apply(alpha) if keep_alive else alpha.clamp(LOWEST, HIGHEST)
+    return product(torch.where(x < 0, low.to(x.dtype), (residual + torch.sigmoid(beta)).to(x.dtype)), x)
+
+
+class InwardClamp(torch.autograd.Function):
+    """C(alpha) with a gradient outside of its interval too, as long as a descent step leads back."""
+
+    @staticmethod
+    def forward(ctx: Any, alpha: Tensor) -> Tensor:
+        ctx.save_for_backward(alpha)
+        return alpha.clamp(LOWEST, HIGHEST)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        (alpha,) = ctx.saved_tensors
+        outward = ((alpha > HIGHEST) & (g < 0)) | ((alpha < LOWEST) & (g > 0))
+        return g.masked_fill(outward, 0.0)
