@@ -265,8 +265,10 @@ class TMAF:
         flat = rows.reshape(-1, n)
         i, j, function, table = self._places(n)
         bins = self._intervals(flat)
-        entries = np.stack([self.values[t][f][bins[t][:, c]] for t, f, c in zip(table, function, j, strict=True)], 1)
-        entries = np.where(np.isnan(flat[:, j]), np.nan, entries).astype(np.float64)
+        entries = np.empty((len(flat), len(j)))
+        for e, (t, f, c) in enumerate(zip(table, function, j, strict=True)):
+            entries[:, e] = self.values[t][f][bins[t][:, c]]
+        entries[np.isnan(flat[:, j])] = np.nan
         if sparse:
             if rows.ndim != 1:
                 raise ValueError(f"a sparse matrix is that of one z of shape ({n},), got shape {rows.shape}")

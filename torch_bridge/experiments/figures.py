@@ -52,18 +52,18 @@ PATTERN_ROWS = 240
 P = ParamSpec("P")
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draw with :data:`STYLE` and leave matplotlib's own settings alone."""
 
     @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(STYLE):
             return draw(*args, **kwargs)
 
-    return styled
+    return drawn
 
 
-@_styled
+@styled
 def bases_figure(size: int = 6) -> Figure:
     """The six families of IAT figure 5 with ``size`` functions each."""
     figure = Figure(figsize=(11, 5.6), layout="constrained")
@@ -91,7 +91,7 @@ def _support(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(zero[:-2] & zero[1:-1] & zero[2:], np.nan, values)
 
 
-@_styled
+@styled
 def curves_figure(result: DemoResult) -> Figure:
     """Training loss over steps: one panel a task, thin lines for runs and a thick one for their mean."""
     settings = result.settings
@@ -125,7 +125,7 @@ def _curves(ax: Axes, result: DemoResult, task: str, name: str) -> None:
     ax.plot(runs[0].fit.steps[:length], mean, color=COLOURS[name], linewidth=WIDTHS[name])
 
 
-@_styled
+@styled
 def pattern_figure(columns: Sequence[PatternFit]) -> Figure:
     """IAT figure 3: fits, activation patterns of the hidden layers over x, and the decoupled models.
 
