@@ -22,7 +22,7 @@ import iatcore
 from .elementwise import elementwise
 from .entries import Entry, entries
 from .first_use import first_use
-from .memory import memory
+from .memory import elementwise_memory, memory
 from .scaling import draw, sizes, threads
 
 LONGEST_BLOCK = 0.1
@@ -127,10 +127,18 @@ def main() -> None:
         numbers = f"{row['ours_ns']:10.0f}{row['reference_ns']:10.0f}{row['times_faster']:8.1f}"
         print(f"{row['name']:24}{numbers}{floor}", flush=True)
     if not options.quick and not options.only:
-        report |= {"memory": memory(), "sizes": sizes(), "threads": threads()}
+        report |= {
+            "memory": memory(),
+            "elementwise_memory": elementwise_memory(),
+            "sizes": sizes(),
+            "threads": threads(),
+        }
         print("\npeak memory a sample, bytes: exact, mesh of 500, ratio")
         for row in report["memory"]:
             print(f"{row['name']:24}{row['dtype']:10}{row['exact']:8.0f}{row['mesh']:8.0f}{row['ratio']:8.1f}")
+        print("\npeak memory an entry, bytes, 2^24 entries in float32")
+        for row in report["elementwise_memory"]:
+            print(f"{row['name']:24}{row['bytes']:8.1f}")
         print("\ntime a sample grows with d to the power of (d = 8 ... 512)")
         for row in report["sizes"]:
             print(f"{row['name']:24}{row['exponent']:8.2f}")

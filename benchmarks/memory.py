@@ -9,7 +9,7 @@ PROGRAM = """
 import torch, torch_bridge
 from benchmarks.entries import forward_backward
 torch.set_num_threads(2)
-module = torch_bridge.IATReLU({d}, {d}, {p!r}, {q!r}, mesh={mesh})
+module = torch_bridge.activation({name!r}, **{settings!r})
 small, large = (forward_backward(module, batch, {d}, torch.{dtype}) for batch in (1000, {batch}))
 def kilobytes(field):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(field))
@@ -22,9 +22,12 @@ print((kilobytes("VmHWM") - before) * 1024)
 PAIRS = (("pwl", "pwl"), ("pwq", "pwq"), ("fourier", "pwq"), ("fourier", "fourier"))
 
 
-def peak(p: str, q: str, dtype: str, mesh: int | None, batch: int = 200_000, d: int = 10) -> int:
+ELEMENTWISE = ("prelu", "arelu", "tmaf", "tmaf-uniform")
+
+
+def peak(name: str, dtype: str, batch: int, d: int, **settings: object) -> int:
     """Bytes of peak memory that a pass takes beyond its input and the gradient of its output."""
-    program = PROGRAM.format(p=p, q=q, dtype=dtype, mesh=mesh, batch=batch, d=d)
+    program = PROGRAM.format(name=name, settings=settings, dtype=dtype, batch=batch, d=d)
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return int(result.stdout)
 
@@ -32,8 +35,15 @@ def peak(p: str, q: str, dtype: str, mesh: int | None, batch: int = 200_000, d: 
 def memory() -> list[dict[str, object]]:
     """Peak bytes a sample of the exact transform and of that on 500 points."""
     rows: list[dict[str, object]] = []
+    batch, d = 200_000, 10
     for dtype in ("float32", "float64"):
         for p, q in PAIRS:
-            exact, mesh = (peak(p, q, dtype, m) / 200_000 for m in (None, 500))
+            settings = {"in_features": d, "out_features": d, "input_basis": p, "output_basis": q}
+            exact, mesh = (peak("iat-relu", dtype, batch, d, mesh=m, **settings) / batch for m in (None, 500))
             rows.append({"name": f"{p} / {q}", "dtype": dtype, "exact": exact, "mesh": mesh, "ratio": mesh / exact})
     return rows
+
+
+def elementwise_memory(batch: int = 2**16, d: int = 256) -> list[dict[str, object]]:
+    """Peak bytes an entry of element-wise activations in float32."""
+    return [{"name": name, "bytes": peak(name, "float32", batch, d) / (batch * d)} for name in ELEMENTWISE]

@@ -54,8 +54,8 @@ def lookup(points: tuple[float, ...], dtype: Any, side: Side = "left") -> Lookup
         return Lookup(*none, s)
     gap = gaps.min() if len(s) > 1 else 1.0
     for factor in (1.0, 1.1, 1.3, 1.6, 2.0, 3.0):
-        rate = kind(factor / gap)
         with np.errstate(over="ignore", invalid="ignore"):
+            rate = kind(factor / gap)
             shift = kind(kind(1.5) - s[0] * rate)
             where = s * rate + shift
         if not np.isfinite(where).all() or where[-1] + 1 >= LARGEST_TABLE or where[0] < 1:

@@ -73,6 +73,11 @@ def check_sharing(sharing: Any) -> Sharing:
     return sharing
 
 
+def sizes(matrix: scipy.sparse.csr_array) -> tuple[int, ...]:
+    """Its shape."""
+    return tuple(matrix.shape or ())
+
+
 def check_pattern(pattern: Any) -> scipy.sparse.csr_array:
     """A square pattern of entries in canonical form.
 
@@ -84,7 +89,7 @@ def check_pattern(pattern: Any) -> scipy.sparse.csr_array:
         matrix = scipy.sparse.csr_array(pattern)
     except (TypeError, ValueError):
         raise TypeError(f"pattern must be a matrix, dense or of scipy.sparse, got {type(pattern).__name__}") from None
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+    if matrix.ndim != 2 or len(set(sizes(matrix))) > 1:
         raise ValueError(f"pattern must be square, got shape {matrix.shape}")
     if not scipy.sparse.issparse(pattern):
         matrix.eliminate_zeros()
@@ -110,7 +115,8 @@ def initial_values(init: Any, points: tuple[float, ...], on_diagonal: bool = Tru
             raise ValueError(f"init must be a function, values, or one of {', '.join(INITIAL)}, got {init!r}")
         init = INITIAL[init]
     if callable(init):
-        return sample(init, points) if on_diagonal else np.zeros(len(points) + 1)
+        function: Any = init
+        return sample(function, points) if on_diagonal else np.zeros(len(points) + 1)
     values = np.asarray(init, dtype=np.float64)
     if values.ndim != 1 or len(values) != len(points) + 1:
         raise ValueError(f"init must have {len(points) + 1} step values for {len(points)} breakpoints, got {init!r}")
@@ -121,7 +127,7 @@ def initial_values(init: Any, points: tuple[float, ...], on_diagonal: bool = Tru
 
 def entries_of(pattern: scipy.sparse.csr_array, sharing: Sharing) -> tuple[steps.Entries, list[bool]]:
     """Which step function each entry has, and for every function whether it is on the main diagonal."""
-    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+    rows = np.repeat(np.arange(sizes(pattern)[0]), np.diff(pattern.indptr))
     diagonal = rows == pattern.indices
     if sharing == "layer":
         kinds = [kind for kind in (True, False) if (diagonal == kind).any()]
@@ -187,14 +193,15 @@ class TMAF:
             self.grids = check_grids(grid, self.bands)
             if self.sharing != "layer" and self.num_features is None:
                 raise ValueError(f'sharing="{sharing}" needs num_features, got None')
-            groups = 1 if self.sharing == "layer" else self.num_features
+            groups = 1 if self.sharing == "layer" else self.num_features or 1
             starts = [initial_values(init, p, k == 0) for p, k in zip(self.grids, self.bands, strict=True)]
             self.values = [np.tile(v, (groups, 1)) for v in starts]
             return
         self.pattern = check_pattern(pattern)
-        if self.num_features not in (None, self.pattern.shape[0]):
-            raise ValueError(f"num_features must be that of the pattern, {self.pattern.shape[0]}, got {num_features}")
-        self.num_features = self.pattern.shape[0]
+        n = sizes(self.pattern)[0]
+        if self.num_features not in (None, n):
+            raise ValueError(f"num_features must be that of the pattern, {n}, got {num_features}")
+        self.num_features = n
         self.bands = ()
         self.grids = (grid_of(grid),)
         self.entries, diagonal = entries_of(self.pattern, self.sharing)
@@ -355,7 +362,8 @@ class AReLU:
         """``u``, in the shape and dtype of z; raises TypeError unless z is real."""
         rows, result = self._flat(z)
         u = np.empty_like(rows)
-        steps.two_slopes(rows, *self.gate.slopes, "right", u)
+        low, high = self.gate.slopes
+        steps.two_slopes(rows, low, high, "right", u)
         return u.reshape(np.shape(z)).astype(result, copy=False)
 
     __call__ = apply
@@ -367,9 +375,8 @@ class AReLU:
         if np.shape(z) != np.shape(g):
             raise ValueError(f"g must have the shape of z, {np.shape(z)}, got {np.shape(g)}")
         gradient = np.empty_like(rows)
-        low, high = steps.two_slopes_gradient(
-            rows, other.astype(rows.dtype, copy=False), *self.gate.slopes, "right", gradient
-        )
+        a, b = self.gate.slopes
+        low, high = steps.two_slopes_gradient(rows, other.astype(rows.dtype, copy=False), a, b, "right", gradient)
         inside = clamp_alpha(self.alpha) == self.alpha
         slope = sigmoid(self.beta) * sigmoid(-self.beta)
         return gradient.reshape(np.shape(z)).astype(result, copy=False), float(low) if inside else 0.0, high * slope
@@ -432,7 +439,7 @@ class Rescaled:
         self.num_features = None if num_features is None else check_size(num_features, "num_features")
         if self.sharing != "layer" and self.num_features is None:
             raise ValueError(f'sharing="{sharing}" needs num_features, got None')
-        self.omega = np.ones((len(self.bands), 1 if self.sharing == "layer" else self.num_features))
+        self.omega = np.ones((len(self.bands), 1 if self.sharing == "layer" else self.num_features or 1))
 
     def apply(self, z: ArrayLike) -> NDArray[np.float64]:
         """``u = S(z) z``: (..., n) to (..., n), in float64."""

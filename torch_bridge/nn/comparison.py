@@ -115,9 +115,10 @@ class Comb(Activation):
 
     def forward(self, x: Tensor) -> Tensor:
         weights = self.weights().to(x.dtype)
-        return sum(
-            (w * f(x) for w, f in zip(weights[1:], self.functions[1:], strict=True)), weights[0] * self.functions[0](x)
-        )
+        u = weights[0] * self.functions[0](x)
+        for weight, function in zip(weights[1:], self.functions[1:], strict=True):
+            u = u + weight * function(x)
+        return u
 
     def extra_repr(self) -> str:
         return f"combination={self.combination!r}"

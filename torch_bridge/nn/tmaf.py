@@ -22,6 +22,7 @@ from iatcore.operators import (
     check_sharing,
     entries_of,
     initial_values,
+    sizes,
 )
 from iatcore.steps import Bands
 
@@ -133,9 +134,12 @@ class TMAF(_Features):
         placement = check_placement(device, dtype)
         self.side: Side = Gate((), (1.0,), side).side
         matrix = None if pattern is None else check_pattern(pattern)
-        if matrix is not None and num_features not in (None, matrix.shape[0], (matrix.shape[0],)):
-            raise ValueError(f"num_features must be that of the pattern, {matrix.shape[0]}, got {num_features}")
-        self._set_features(sharing, num_features if matrix is None else matrix.shape[0], dim)
+        if matrix is not None:
+            n = sizes(matrix)[0]
+            if num_features not in (None, n, (n,)):
+                raise ValueError(f"num_features must be that of the pattern, {n}, got {num_features}")
+            num_features = n
+        self._set_features(sharing, num_features, dim)
         self.trainable_grid = _check_width(trainable_grid)
         if matrix is None:
             self.entries = None
@@ -190,9 +194,9 @@ class TMAF(_Features):
 
     def extra_repr(self) -> str:
         where = f"bands={self.bands}" if self.entries is None else f"pattern of {len(self.entries.columns)} entries"
-        sizes = tuple(len(points) for points in self.grids)
+        counts = tuple(len(points) for points in self.grids)
         return (
-            f"{where}, breakpoints={sizes}, sharing={self.sharing!r}, num_features={self.num_features}, "
+            f"{where}, breakpoints={counts}, sharing={self.sharing!r}, num_features={self.num_features}, "
             f"dim={self.dim}, trainable_grid={self.trainable_grid}"
         )
 

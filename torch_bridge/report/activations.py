@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 POINTS = 1001
 MOST_CURVES = 8
 MOST_INPUTS = 100_000
-BEFORE, AFTER = "#9a9a9a", "#1f6fb2"
+EARLIER: dict[str, Any] = {"color": "#9a9a9a", "linestyle": "--"}
+LATER: dict[str, Any] = {"color": "#1f6fb2"}
 KINDS = (Activation, IAT, *(e.make for e in ACTIVATIONS.values() if isinstance(e.make, type)))
 """Classes of activations."""
 
@@ -166,7 +167,7 @@ def _panel(
     title: str,
 ) -> None:
     low, high = interval or _interval([x for x in (inputs, inputs_before) if x is not None])
-    for model, label, style in ((before, "before", {"color": BEFORE, "ls": "--"}), (module, "after", {"color": AFTER})):
+    for model, label, style in ((before, "before", EARLIER), (module, "after", LATER)):
         if model is not None:
             curves, t = _curves(model, low, high)
             lines = axes.plot(t, curves, **style)
@@ -174,7 +175,7 @@ def _panel(
     axes.set(xlim=(low, high), xlabel="z", ylabel="u", title=title)
     axes.legend(loc="upper left")
     histogram = axes.twinx()
-    for x, style in ((inputs_before, {"color": BEFORE, "ls": "--"}), (inputs, {"color": AFTER})):
+    for x, style in ((inputs_before, EARLIER), (inputs, LATER)):
         if x is not None:
             finite = x.detach().double().reshape(-1).cpu().numpy()
             finite = finite[np.isfinite(finite)]

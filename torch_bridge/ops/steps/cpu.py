@@ -179,7 +179,7 @@ class _AReLU(torch.autograd.Function):
         residual, keep_alive = ctx.settings
         if torch.is_grad_enabled():
             inputs, wanted = (x, alpha, beta), ctx.needs_input_grad[:3]
-            found = _second(inputs, wanted, g, lambda *t: reference.arelu(*t, residual, keep_alive))
+            found = _second(inputs, wanted, g, lambda x, a, b: reference.arelu(x, a, b, residual, keep_alive))
             return *found, None, None
         gradient = torch.empty_like(x, memory_format=torch.preserve_format)
         low, high = steps.two_slopes_gradient(

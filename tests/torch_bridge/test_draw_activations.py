@@ -1,0 +1,82 @@
+"""Pictures of activations show what the modules compute."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import torch_bridge as tb
+from torch_bridge.report.activations import draw_activation, draw_matrix, draw_network, record_inputs, response
+
+T = torch.linspace(-2, 2, 101)
+
+
+@pytest.mark.parametrize("name", tb.ACTIVATIONS)
+def test_every_activation_can_be_drawn(name):
+    module = tb.activation(name, **({"in_features": 6, "out_features": 6} if name.startswith("iat") else {})).eval()
+    figure = draw_activation(module, torch.randn(100), copy.deepcopy(module), torch.randn(50), title=name)
+    lines = figure.axes[0].get_lines()
+    assert len(lines) == 2 * len(lines[len(lines) // 2 :])
+    assert figure.axes[0].get_title() == name
+    figure.canvas.draw()
+    assert not module.training
+
+
+def test_the_curve_is_the_activation():
+    for module in (nn.Tanh(), tb.AReLU(), tb.TMAF(), nn.PReLU()):
+        assert torch.equal(response(module, T)[:, 0], module(T))
+    per_channel = tb.TMAF(sharing="channel", num_features=3, dim=1)
+    with torch.no_grad():
+        per_channel.values[0].normal_()
+    expected = per_channel(T[:, None].expand(-1, 3))
+    assert torch.equal(response(per_channel, T), expected)
+    first = tb.TMAF(sharing="channel", num_features=3, dim=0)
+    first.load_state_dict(per_channel.state_dict())
+    assert torch.equal(response(first, T), expected)
+    samples = tb.TMAF(sharing="neuron", num_features=(2, 3), dim=-2)
+    assert response(samples, T).shape == (101, 6)
+
+
+@pytest.mark.parametrize("dim", [-1, -2, 1, 0, 2])
+def test_a_band_shows_the_rows_that_it_reaches(dim):
+    module = tb.TMAF(bands=(-1, 0, 1), dim=dim)
+    with torch.no_grad():
+        for k, v in enumerate(module.values):
+            v.fill_(k + 1.0)
+    curves = response(module, T)
+    assert curves.shape == (101, 3)
+    assert sorted(curves[-1].tolist()) == [2.0, 4.0, 6.0]
+
+
+def test_inputs_are_those_of_the_network():
+    network = nn.Sequential(nn.Linear(2, 3), tb.AReLU(), nn.Linear(3, 4), nn.Sequential(tb.TMAF()))
+    x = torch.randn(10, 2)
+    with record_inputs(network) as inputs:
+        network(x)
+    assert set(inputs) == {"1", "3.0"}
+    torch.testing.assert_close(inputs["1"], network[0](x).reshape(-1).double())
+    network(x)
+    figure = draw_network(network, inputs, copy.deepcopy(network), inputs)
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["1: AReLU", "3.0: TMAF"]
+    with pytest.raises(ValueError, match="must contain an activation"):
+        draw_network(nn.Linear(2, 2), {})
+
+
+def test_the_heat_map_is_the_matrix():
+    module = tb.TMAF(bands=(-1, 0, 2))
+    with torch.no_grad():
+        for v in module.values:
+            v.normal_()
+    z = torch.randn(6)
+    image = draw_matrix(module, z).axes[0].get_images()[0]
+    np.testing.assert_allclose(image.get_array(), module.matrix(z).numpy())
+    with pytest.raises(ValueError, match="one vector"):
+        draw_matrix(module, torch.randn(2, 6))
+    with pytest.raises(TypeError, match="TMAF"):
+        draw_matrix(nn.ReLU(), z)
+    with pytest.raises(TypeError, match=r"nn\.Module"):
+        draw_activation(torch.tanh)
