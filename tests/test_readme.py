@@ -13,12 +13,12 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[b.split("\n")[0] for b in BLOCKS])
 def test_example(block, capsys):
-    assert len([line for line in block.split("\n") if line.strip()]) == 8
+    assert len([line for line in block.split("\n") if line.strip()]) <= 8
     exec(compile(block, "README.md", "exec"), {})
 
 
-def test_there_is_one_for_numpy_and_one_for_torch():
-    assert len(BLOCKS) == 2
+def test_there_are_examples_for_numpy_and_for_torch():
+    assert len(BLOCKS) == 3
 
 
 def test_pictures_and_links_exist():
