@@ -225,6 +225,22 @@ class IAT:
             for (left, _, _), (right, kind, multiplicity) in itertools.pairwise(merged)
         ]
 
+    def enclose(self, z: ArrayLike) -> tuple[list[arb], list[list[arb]]]:
+        """Balls that contain u and S for one finite vector (d_in,), of radius below 1e-32 of their scale."""
+        vector = self._vectors(z, "z")
+
+        def compute() -> tuple[list[arb], list[list[arb]]]:
+            solved = self._solve(vector)
+            matrix, unit = self._activation_matrix(solved), arb(2) ** solved.exponent
+            rows = [[matrix[i, j] for j in range(self.p.size)] for i in range(self.q.size)]
+            for i, row in enumerate(rows):
+                for j, ball in enumerate(row):
+                    _rounded(ball, self._scale[i, j], unit)
+            u = self._contract(self._moments(solved.parts), self._p.combined(solved.y))
+            return [row[0] * unit for row in u], rows
+
+        return self._certified(compute)
+
     def _merged(self, z: ArrayLike) -> list[tuple[Interval, Literal["root", "jump"], int | None]]:
         """The intervals, each with the kind and multiplicity of its left end."""
         vector = self._vectors(z, "z")

@@ -13,6 +13,9 @@ from torch_bridge.report.files import output_folder, version
 EXPERIMENTS_EXTRA = ("matplotlib", "sklearn", "rich")
 """Modules of the extra ``experiments``."""
 
+VERIFY_EXTRA = ("flint",)
+"""Modules of the extra ``verify`` that the command needs."""
+
 FOLDER = "matact-demo"
 
 
@@ -44,7 +47,30 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"matact {version('matact') or '(not installed)'}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_demo(commands)
+    _add_verify(commands)
     return parser
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "decide the mathematical claims of the three papers: a table, or the proof of one"
+    parser = commands.add_parser("verify", help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="claims, such as IAT-21, or a paper; with their proofs")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--latex", action="store_true", help="print a LaTeX table")
+    parser.set_defaults(run=_verify)
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    _need(VERIFY_EXTRA, "verify")
+    from verify.command import run
+
+    try:
+        status = run(arguments)
+    except KeyError as error:
+        raise CommandError(error.args[0]) from None
+    if status:
+        raise CommandError("verdicts differ from the recorded ones")
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from hypothesis.strategies import SearchStrategy
@@ -51,12 +52,116 @@ def gates(max_breakpoints: int = 5, continuous: bool = False) -> SearchStrategy[
 
 def coefficients(size: int, rows: int | None = None) -> SearchStrategy[np.ndarray]:
     """Vectors z of shape (size,), or batches (rows, size): ordinary numbers, zeros, ties and tiny entries."""
-    entry = st.one_of(
+    return hnp.arrays(np.float64, (size,) if rows is None else (rows, size), elements=_entries())
+
+
+def _entries() -> SearchStrategy[float]:
+    return st.one_of(
         st.floats(-10, 10, allow_subnormal=False),
         st.integers(-2, 2).map(float),
         st.sampled_from([1e-9, -1e-9, 1e9]),
     )
-    return hnp.arrays(np.float64, (size,) if rows is None else (rows, size), elements=entry)
+
+
+def hard_coefficients(basis: iatcore.Basis) -> SearchStrategy[np.ndarray]:
+    """Vectors z whose state function is hard for root finding: shape (size,).
+
+    Nearly tangent (the constraint that f and f' nearly vanish at one point), clustered roots (f nearly vanishes at
+    points close to each other), vanishing pieces (runs of zeros), extreme scales (powers of ten up to 1e+-150).
+    """
+    size = basis.size
+    slopes = basis.derivative()
+
+    @st.composite
+    def vectors(draw: Any) -> np.ndarray:
+        z = draw(hnp.arrays(np.float64, (size,), elements=st.floats(-2, 2, allow_subnormal=False)))
+        kind = draw(st.sampled_from(["tangent", "cluster", "pieces", "scale"]))
+        at = draw(st.floats(-1, 1))
+        if kind == "tangent":
+            rows = np.stack([basis(np.array([at]))[:, 0], slopes(np.array([at]))[:, 0]])
+            z = _nearly_in_kernel(rows, z, draw(st.sampled_from([0.0, 1e-12, 1e-8, 1e-4])))
+        elif kind == "cluster":
+            gap = draw(st.sampled_from([1e-6, 1e-4, 1e-2]))
+            points = np.clip(at + gap * np.arange(min(3, max(size - 1, 1))), -1, 1)
+            z = _nearly_in_kernel(basis(points).T, z, 0.0)
+        elif kind == "pieces":
+            first = draw(st.integers(0, size))
+            z[first : draw(st.integers(first, size))] = 0.0
+        return z * 10.0 ** draw(st.integers(-150, 150)) if kind == "scale" else z
+
+    return vectors()
+
+
+def _nearly_in_kernel(rows: np.ndarray, z: np.ndarray, distance: float) -> np.ndarray:
+    """z with its part along the rows made ``distance`` times as large."""
+    scale = max(float(np.abs(rows).max(initial=0.0)), 1e-300)
+    solution = np.linalg.lstsq(rows / scale, rows @ z / scale, rcond=None)[0]
+    return z - (1.0 - distance) * solution
+
+
+def check_matrix_activation(
+    activation: Any,
+    size: int,
+    *,
+    vectors: SearchStrategy[np.ndarray] | None = None,
+    homogeneous: bool = False,
+    continuous: bool = False,
+    gradient: bool = True,
+    tolerance: float = 1e-9,
+) -> None:
+    """Test a matrix activation of your own on vectors that hypothesis chooses; nothing is returned if it passes.
+
+    It needs to be called, and ``activation_matrix(z)`` or ``matrix(z)``. What is tested:
+
+    * linear form: ``u(z) = S(z) z``;
+    * gradient: ``u(z + h v) - u(z - h v) = 2 h S(z) v`` where S is the same at all three points; where it is not, and
+      with ``continuous``, up to what S changes by between them;
+    * ``homogeneous``: ``u(c z) = c u(z)`` and ``S(c z) = S(z)`` for c > 0;
+    * rows of a batch do not depend on each other, and their order does not matter.
+
+    Args:
+        activation: the object.
+        size: n, the size of z.
+        vectors: a strategy for z, of shape (n,); None is :func:`coefficients`.
+        homogeneous, continuous, gradient: which of these to test.
+        tolerance: relative to ``abs(S) abs(z)``.
+
+    Raises:
+        AssertionError: a property fails; the message names it and the vector.
+        TypeError: the object has no matrix.
+    """
+    matrix = getattr(activation, "activation_matrix", None) or getattr(activation, "matrix", None)
+    if not callable(matrix) or not callable(activation):
+        raise TypeError(f"activation must be callable and have activation_matrix or matrix, got {activation!r}")
+    strategy = coefficients(size) if vectors is None else vectors
+
+    def near(found: Any, expected: Any, scale: Any, text: str) -> None:
+        error, allowed = np.abs(np.asarray(found) - expected), tolerance * np.asarray(scale) + 1e-300
+        assert np.all(error <= allowed), f"{text}: off by {error.max():.1e} where {np.max(allowed):.1e} is allowed"
+
+    @given(strategy, coefficients(size), st.sampled_from([2.0**-20, 0.37, 3.0]))
+    def run(z: np.ndarray, v: np.ndarray, c: float) -> None:
+        S, u = np.asarray(matrix(z)), np.asarray(activation(z))
+        scale = np.abs(S) @ np.abs(z)
+        near(u, S @ z, scale, f"linear form u = S z at z = {z}")
+        if homogeneous:
+            near(activation(c * z), c * u, c * scale, f"u({c} z) = {c} u(z) at z = {z}")
+            near(matrix(c * z), S, np.abs(S).max(initial=0.0), f"S({c} z) = S(z) at z = {z}")
+        if gradient:
+            h = 1e-4 * max(np.abs(z).max(initial=0.0), 1e-300) / max(np.abs(v).max(initial=0.0), 1e-300)
+            ends = [z + h * v, z - h * v]
+            changes = [np.abs(np.asarray(matrix(end)) - S) for end in ends]
+            step = np.asarray(activation(ends[0])) - np.asarray(activation(ends[1]))
+            rounding = 4.0 * (scale + np.abs(S) @ np.abs(h * v))
+            if all(not change.any() for change in changes):
+                near(step, 2.0 * h * (S @ v), rounding, f"gradient at z = {z} along v = {v}")
+            elif continuous:
+                between = (changes[0] + changes[1]) @ np.abs(2.0 * h * v)
+                near(step, 2.0 * h * (S @ v), rounding + between / tolerance, f"gradient at z = {z} along v = {v}")
+        batch = np.stack([v, z, v])
+        near(np.asarray(activation(batch))[1], u, scale, f"row z = {z} of a batch")
+
+    run()
 
 
 def transforms(max_size: int = 8, continuous: bool = True) -> SearchStrategy[iatcore.IAT]:

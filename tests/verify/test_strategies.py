@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import iatcore
-from iatcore import reference
+from iatcore import operators, reference
 from verify import strategies
+from verify.strategies import check_matrix_activation, hard_coefficients
 
 
 @st.composite
@@ -57,3 +59,53 @@ def test_both_signs_share_out_the_interval(p, seed):
     z = np.random.default_rng(seed).normal(size=p.size)
     total = iat.pattern(z).measure() + iat.pattern(-z).measure()
     assert total <= 2 + 1e-12
+
+
+@pytest.mark.parametrize("p", ["pwl", "pwq", "fourier", "pwl-w", "rect"])
+def test_transforms_are_matrix_activations(p):
+    basis = iatcore.basis(p, 5)
+    iat = iatcore.IATReLU(basis, iatcore.basis("pwq", 3))
+    check_matrix_activation(iat, 5, homogeneous=True, continuous=p != "rect")
+    check_matrix_activation(iat, 5, vectors=hard_coefficients(basis), continuous=p != "rect")
+
+
+def test_operators_are_matrix_activations():
+    for bands in ((0,), (-1, 0, 1)):
+        op = operators.TMAF(bands=bands)
+        op.values = [np.random.default_rng(1).standard_normal(v.shape) for v in op.values]
+        check_matrix_activation(op, 6)
+    check_matrix_activation(operators.AReLU(), 6, homogeneous=True, continuous=True)
+    check_matrix_activation(operators.TMAF(pattern=np.ones((4, 4)), sharing="neuron"), 4)
+
+
+class _Wrong:
+    def __init__(self, fault):
+        self.fault = fault
+
+    def __call__(self, z):
+        z = np.asarray(z)
+        u = np.maximum(z, 0.0)
+        if self.fault == "linear":
+            return u + 1e-6
+        if self.fault == "rows":
+            return u + 1e-6 * z.mean(axis=0) if z.ndim > 1 else u
+        return u * np.where(np.abs(z) > 1, 1.0, 2.0) if self.fault == "homogeneous" else u
+
+    def matrix(self, z):
+        slopes = (np.asarray(z) > 0) * 1.0
+        if self.fault == "homogeneous":
+            slopes = slopes * np.where(np.abs(z) > 1, 1.0, 2.0)
+        if self.fault == "gradient":
+            # also S z = u, but not the gradient
+            total = np.maximum(z, 0.0)
+            n = len(total)
+            return np.outer(total, np.sign(z)) / max(np.abs(z).sum(), 1e-300) if np.any(z) else np.zeros((n, n))
+        return np.diag(slopes)
+
+
+@pytest.mark.parametrize("fault", ["linear", "homogeneous", "gradient", "rows"])
+def test_faults_are_found(fault):
+    with pytest.raises(AssertionError, match=r"linear form|u\(|S\(|gradient|row"):
+        check_matrix_activation(_Wrong(fault), 3, homogeneous=True, continuous=True)
+    with pytest.raises(TypeError, match="must be callable and have"):
+        check_matrix_activation(np.tanh, 3)
