@@ -69,23 +69,31 @@ def grid(points: str | Sequence[float] | np.ndarray, band: int = 0) -> Points:
     return result
 
 
-def sample(function: Callable[[np.ndarray], np.ndarray], points: Points) -> np.ndarray:
-    """Step values ``a_j = sigma(x)/x`` at a point of each interval, so that ``a(x) x`` is sigma there.
+def sample_points(points: Points) -> np.ndarray:
+    """A point of each interval of a grid that is not 0.
 
-    The points are the middles of the bounded intervals (a middle of 0 is taken at a quarter of the interval), and
-    in the two unbounded ones a point as far out as the nearest interval is wide. Without breakpoints: x = 1.
+    The middles of the bounded intervals (a middle of 0 is taken at a quarter of the interval), and in the two unbounded
+    ones a point half as far out as the nearest interval is wide; with one breakpoint s, ``s -+ max(abs(s), 1)``, and
+    without any 1.
+    """
+    if not points:
+        return np.array([1.0])
+    s = np.array(points)
+    with np.errstate(over="ignore"):
+        gap = np.diff(s) if len(s) > 1 else np.array([2.0 * max(abs(s[0]), 1.0)])
+        at = np.concatenate([[s[0] - gap[0] / 2], s[:-1] / 2 + s[1:] / 2, [s[-1] + gap[-1] / 2]])
+    widths = np.concatenate([gap[:1], np.diff(s), gap[-1:]])
+    at = np.where(at == 0, widths / 4, at)
+    return np.clip(at, -np.finfo(float).max, np.finfo(float).max)
+
+
+def sample(function: Callable[[np.ndarray], np.ndarray], points: Points) -> np.ndarray:
+    """Step values ``a_j = sigma(x)/x`` at :func:`sample_points`, so that ``a(x) x`` is sigma there.
 
     Raises:
         ValueError: sigma is not finite there.
     """
-    if not points:
-        at = np.array([1.0])
-    else:
-        s = np.array(points)
-        gap = np.diff(s) if len(s) > 1 else np.array([2.0 * max(abs(s[0]), 1.0)])
-        at = np.concatenate([[s[0] - gap[0] / 2], (s[:-1] + s[1:]) / 2, [s[-1] + gap[-1] / 2]])
-        widths = np.concatenate([gap[:1], np.diff(s), gap[-1:]])
-        at = np.where(at == 0, widths / 4, at)
+    at = sample_points(points)
     with np.errstate(all="ignore"):
         values = np.asarray(function(at), dtype=np.float64) / at
     if values.shape != at.shape or not np.isfinite(values).all():

@@ -5,9 +5,9 @@ The transform over function space is :class:`iatcore.IAT`; scalar step functions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -17,126 +17,19 @@ from . import steps
 from .checks import check_size, real_array
 from .gates import Gate, Side, arelu, clamp_alpha, sigmoid
 from .grids import grid as grid_of
-from .grids import sample
 from .smooth_functions import Smooth
+from .step_settings import (
+    Sharing,
+    check_bands,
+    check_grids,
+    check_pattern,
+    check_sharing,
+    entries_of,
+    initial_values,
+    sizes,
+)
 
 Array = NDArray[Any]
-Sharing = Literal["layer", "channel", "neuron"]
-SHARINGS = ("layer", "channel", "neuron")
-Function = Callable[[Array], Array]
-
-
-def _relu(x: Array) -> Array:
-    return np.maximum(x, 0.0)
-
-
-def _leaky_relu(x: Array) -> Array:
-    return np.where(x > 0, x, 0.01 * x)
-
-
-def _identity(x: Array) -> Array:
-    return x
-
-
-INITIAL: dict[str, Function] = {"relu": _relu, "leaky_relu": _leaky_relu, "identity": _identity}
-"""Activations that step values may start as, by name."""
-
-
-def check_bands(bands: Any) -> tuple[int, ...]:
-    """Numbers of diagonals; TypeError or ValueError unless they are distinct integers, at least one."""
-    try:
-        numbers = tuple(int(k) for k in bands)
-        exact = all(k == j and not isinstance(j, bool) for k, j in zip(numbers, bands, strict=True))
-    except (TypeError, ValueError):
-        raise TypeError(f"bands must be a sequence of integers, got {bands!r}") from None
-    if not exact:
-        raise TypeError(f"bands must be a sequence of integers, got {bands!r}")
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise ValueError(f"bands must be distinct, and at least one, got {bands!r}")
-    return numbers
-
-
-def check_grids(grid: Any, bands: tuple[int, ...]) -> tuple[tuple[float, ...], ...]:
-    """Breakpoints for each diagonal, from a name, one grid for all, or a dict from diagonals to grids."""
-    if isinstance(grid, dict):
-        missing = [k for k in bands if k not in grid]
-        if missing or len(grid) > len(bands):
-            raise ValueError(f"grid must have the diagonals {bands} as keys, got {tuple(grid)}")
-        return tuple(grid_of(grid[k], k) for k in bands)
-    return tuple(grid_of(grid, k) for k in bands)
-
-
-def check_sharing(sharing: Any) -> Sharing:
-    """ValueError unless it is one of the three."""
-    if sharing not in SHARINGS:
-        raise ValueError(f"sharing must be one of {', '.join(SHARINGS)}, got {sharing!r}")
-    return sharing
-
-
-def sizes(matrix: scipy.sparse.csr_array) -> tuple[int, ...]:
-    """Its shape."""
-    return tuple(matrix.shape or ())
-
-
-def check_pattern(pattern: Any) -> scipy.sparse.csr_array:
-    """A square pattern of entries in canonical form.
-
-    Raises:
-        TypeError: not a matrix.
-        ValueError: not square, or without entries.
-    """
-    try:
-        matrix = scipy.sparse.csr_array(pattern)
-    except (TypeError, ValueError):
-        raise TypeError(f"pattern must be a matrix, dense or of scipy.sparse, got {type(pattern).__name__}") from None
-    if matrix.ndim != 2 or len(set(sizes(matrix))) > 1:
-        raise ValueError(f"pattern must be square, got shape {matrix.shape}")
-    if not scipy.sparse.issparse(pattern):
-        matrix.eliminate_zeros()
-    # stored zeros of a sparse matrix are entries
-    result = scipy.sparse.csr_array((np.ones(matrix.nnz), matrix.indices, matrix.indptr), shape=matrix.shape)
-    result.sum_duplicates()
-    if not result.nnz:
-        raise ValueError("pattern must have entries, got none")
-    return result
-
-
-def initial_values(init: Any, points: tuple[float, ...], on_diagonal: bool = True) -> NDArray[np.float64]:
-    """Step values on one grid: those of an activation on the main diagonal, 0 elsewhere.
-
-    Args:
-        init: a name of :data:`INITIAL`, a function of an array (see :func:`iatcore.grids.sample`), or numbers.
-
-    Raises:
-        ValueError: an unknown name, a wrong number of values, values that are not finite.
-    """
-    if isinstance(init, str):
-        if init not in INITIAL:
-            raise ValueError(f"init must be a function, values, or one of {', '.join(INITIAL)}, got {init!r}")
-        init = INITIAL[init]
-    if callable(init):
-        function: Any = init
-        return sample(function, points) if on_diagonal else np.zeros(len(points) + 1)
-    values = np.asarray(init, dtype=np.float64)
-    if values.ndim != 1 or len(values) != len(points) + 1:
-        raise ValueError(f"init must have {len(points) + 1} step values for {len(points)} breakpoints, got {init!r}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"init must be finite, got {init!r}")
-    return values
-
-
-def entries_of(pattern: scipy.sparse.csr_array, sharing: Sharing) -> tuple[steps.Entries, list[bool]]:
-    """Which step function each entry has, and for every function whether it is on the main diagonal."""
-    rows = np.repeat(np.arange(sizes(pattern)[0]), np.diff(pattern.indptr))
-    diagonal = rows == pattern.indices
-    if sharing == "layer":
-        kinds = [kind for kind in (True, False) if (diagonal == kind).any()]
-        functions = np.where(diagonal, 0, len(kinds) - 1)
-    else:
-        kinds = diagonal.tolist()
-        functions = np.arange(pattern.nnz)
-    integers = (np.asarray(a, dtype=np.int64) for a in (pattern.indptr, pattern.indices, functions))
-    return steps.Entries(*integers), kinds
 
 
 def float_rows(z: ArrayLike, name: str) -> tuple[Array, np.dtype[Any]]:
@@ -162,7 +55,8 @@ class TMAF:
             all other entries); ``"channel"`` or ``"neuron"``: one for each entry of the matrix.
         num_features: n, the size of z; needed unless step functions are shared by layer.
         init: what the main diagonal starts as: ``"relu"``, ``"leaky_relu"``, ``"identity"``, a function of an array
-            that is sampled on the grid, or step values. The other entries start as 0.
+            that is sampled on the grid, or step values; the other entries start as 0. Or a dict from diagonals to
+            these.
         side: the interval that a breakpoint itself belongs to; ``"left"`` is TMAF (6).
 
     Attributes:
@@ -194,7 +88,7 @@ class TMAF:
             if self.sharing != "layer" and self.num_features is None:
                 raise ValueError(f'sharing="{sharing}" needs num_features, got None')
             groups = 1 if self.sharing == "layer" else self.num_features or 1
-            starts = [initial_values(init, p, k == 0) for p, k in zip(self.grids, self.bands, strict=True)]
+            starts = [initial_values(init, p, k) for p, k in zip(self.grids, self.bands, strict=True)]
             self.values = [np.tile(v, (groups, 1)) for v in starts]
             return
         self.pattern = check_pattern(pattern)
@@ -205,7 +99,7 @@ class TMAF:
         self.bands = ()
         self.grids = (grid_of(grid),)
         self.entries, diagonal = entries_of(self.pattern, self.sharing)
-        self.values = [np.stack([initial_values(init, self.grids[0], on) for on in diagonal])]
+        self.values = [np.stack([initial_values(init, self.grids[0], 0 if on else 1) for on in diagonal])]
 
     def apply(self, z: ArrayLike) -> Array:
         """``u = S(z) z`` along the last dimension, (..., n) to (..., n), in the dtype of z.
@@ -216,14 +110,15 @@ class TMAF:
             TypeError: z is not real. ValueError: it has not n components.
         """
         rows, result = self._rows(z, "z")
-        kind = rows.dtype.type
+        kind, bands = rows.dtype.type, self._rounded(result)
         if self.entries is not None:
             flat = rows.reshape(-1, rows.shape[-1])
-            u = steps.sparse_forward(flat, self.values[0].astype(kind), self.grids[0], self.side, self.entries)
+            u = steps.sparse_forward(flat, self._table(kind), bands.grids[0], self.side, self.entries)
         else:
             u = np.empty(rows.size, kind)
-            values = steps.flat_values(self.values, kind)
-            steps.forward(rows.reshape(-1), values, self._bands, self._view(rows), u, False)
+            view = self._view(rows)
+            values = steps.flat_values(self.values, kind, bands, view.groups)
+            steps.forward(rows.reshape(-1), values, bands, view, u, False)
         return u.reshape(rows.shape).astype(result, copy=False)
 
     __call__ = apply
@@ -239,26 +134,22 @@ class TMAF:
             ``g_i z_j`` over all ``z_j`` in it.
 
         Raises:
-            TypeError: not real. ValueError: not n components, or two shapes.
+            TypeError: not real. ValueError: not n components, two shapes, or :attr:`values` of other shapes.
         """
         rows, result = self._rows(z, "z")
         other, _ = self._rows(g, "g")
         if rows.shape != other.shape:
             raise ValueError(f"g must have the shape of z, {rows.shape}, got {other.shape}")
-        kind = rows.dtype.type
+        kind, bands = rows.dtype.type, self._rounded(result)
         other = other.astype(kind, copy=False)
         if self.entries is not None:
-            size = rows.shape[-1]
-            gradient, sums = steps.sparse_backward(
-                rows.reshape(-1, size), other.reshape(-1, size), self.values[0].astype(kind), self.grids[0],
-                self.side, self.entries,
-            )  # fmt: skip
+            flat, g_flat = rows.reshape(-1, rows.shape[-1]), other.reshape(-1, rows.shape[-1])
+            table = self._table(kind)
+            gradient, sums = steps.sparse_backward(flat, g_flat, table, bands.grids[0], self.side, self.entries)
             return gradient.reshape(rows.shape).astype(result, copy=False), [sums]
-        gradient = np.empty(rows.size, kind)
-        values = steps.flat_values(self.values, kind)
-        found = steps.backward(
-            rows.reshape(-1), other.reshape(-1), values, self._bands, self._view(rows), gradient, steps.NO_BINS
-        )
+        gradient, view = np.empty(rows.size, kind), self._view(rows)
+        values = steps.flat_values(self.values, kind, bands, view.groups)
+        found = steps.backward(rows.reshape(-1), other.reshape(-1), values, bands, view, gradient, steps.NO_BINS)
         return gradient.reshape(rows.shape).astype(result, copy=False), found
 
     def matrix(self, z: ArrayLike, sparse: bool = False) -> Any:
@@ -267,11 +158,15 @@ class TMAF:
         Raises:
             TypeError: z is not real. ValueError: it has not n components; ``sparse`` with more than one z.
         """
-        rows, _ = self._rows(z, "z")
+        rows, result = self._rows(z, "z")
         n = rows.shape[-1]
         flat = rows.reshape(-1, n)
         i, j, function, table = self._places(n)
-        bins = self._intervals(flat)
+        bins = self._intervals(flat, result)
+        if self.entries is not None:
+            self._table(np.float64)
+        else:
+            steps.flat_values(self.values, np.float64, self._rounded(result), self._view(rows).groups)
         entries = np.empty((len(flat), len(j)))
         for e, (t, f, c) in enumerate(zip(table, function, j, strict=True)):
             entries[:, e] = self.values[t][f][bins[t][:, c]]
@@ -280,9 +175,9 @@ class TMAF:
             if rows.ndim != 1:
                 raise ValueError(f"a sparse matrix is that of one z of shape ({n},), got shape {rows.shape}")
             return scipy.sparse.csr_array((entries[0], (i, j)), shape=(n, n))
-        result = np.zeros((len(flat), n, n))
-        result[:, i, j] = entries
-        return result.reshape(*rows.shape, n)
+        dense = np.zeros((len(flat), n, n))
+        dense[:, i, j] = entries
+        return dense.reshape(*rows.shape, n)
 
     def gate(self, function: int = 0, band: int = 0) -> Gate:
         """One of the step functions as a :class:`iatcore.Gate`, for an entry of row ``function`` if they differ."""
@@ -295,9 +190,20 @@ class TMAF:
             raise ValueError(f"{name} must have last dimension {self.num_features}, got shape {rows.shape}")
         return rows, result
 
-    @property
-    def _bands(self) -> steps.Bands:
-        return steps.Bands(self.bands, self.grids, self.side)
+    def _rounded(self, dtype: np.dtype[Any]) -> steps.Bands:
+        """The diagonals with breakpoints rounded to the dtype of the input, so that a breakpoint itself is met."""
+        grids = self.grids
+        if dtype.itemsize < 4:
+            grids = tuple(tuple(np.array(points).astype(dtype).astype(float).tolist()) for points in grids)
+        return steps.Bands(self.bands or (0,), grids, self.side)
+
+    def _table(self, kind: type) -> Array:
+        """Step values of a pattern; ValueError for a wrong shape."""
+        assert self.entries is not None
+        shape = (int(self.entries.functions.max()) + 1, len(self.grids[0]) + 1)
+        if [np.shape(v) for v in self.values] != [shape]:
+            raise ValueError(f"values must be one array of shape {shape}, got {[np.shape(v) for v in self.values]}")
+        return np.asarray(self.values[0], dtype=kind)
 
     def _view(self, rows: Array) -> steps.View:
         n = rows.shape[-1]
@@ -319,11 +225,11 @@ class TMAF:
         i = np.concatenate(rows)
         return i, np.concatenate(columns), i if self.sharing != "layer" else np.zeros_like(i), np.concatenate(tables)
 
-    def _intervals(self, flat: Array) -> list[Array]:
+    def _intervals(self, flat: Array, dtype: np.dtype[Any]) -> list[Array]:
         side = "left" if self.side == "left" else "right"
         return [
             np.where(np.isnan(flat), 0, np.searchsorted(np.array(p).astype(flat.dtype), flat, side=side))
-            for p in self.grids
+            for p in self._rounded(dtype).grids
         ]
 
     def __repr__(self) -> str:

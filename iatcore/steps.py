@@ -79,11 +79,21 @@ def tasks_for(size: int, entries: int = 1) -> int:
     return max(1, min(size // TASK, MOST_TASKS, size // (16 * entries)))
 
 
-def flat_values(values: list[Array], kind: type) -> Array:
-    """Step values of all diagonals one after another."""
+def flat_values(values: list[Array], kind: type, bands: Bands, groups: int) -> Array:
+    """Step values of all diagonals one after another.
+
+    Raises:
+        ValueError: not one array for each diagonal, or one that does not hold ``groups`` sets of step values.
+    """
+    if len(values) != len(bands.grids):
+        raise ValueError(f"values must be {len(bands.grids)} arrays, one for each diagonal, got {len(values)}")
+    for k, v, points in zip(bands.numbers, values, bands.grids, strict=True):
+        if np.size(v) != groups * (len(points) + 1):
+            expected = (groups, len(points) + 1)
+            raise ValueError(f"values of diagonal {k} must have shape {expected}, got {np.shape(v)}")
     if len(values) == 1:
-        return values[0].reshape(-1).astype(kind, copy=False)
-    return np.concatenate([v.reshape(-1) for v in values]).astype(kind, copy=False)
+        return np.asarray(values[0]).reshape(-1).astype(kind, copy=False)
+    return np.concatenate([np.asarray(v).reshape(-1) for v in values]).astype(kind, copy=False)
 
 
 def forward(z: Array, values: Array, bands: Bands, view: View, out: Array, keep: bool) -> Array:

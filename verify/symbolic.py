@@ -42,8 +42,10 @@ class SignCell:
 
     def value(self, digits: int = 40) -> tuple[list[Any], list[Any]]:
         """u and S (row by row) at the input, to a number of digits."""
-        where = dict(zip(self.z, self.at, strict=True))
-        return [e.subs(where).evalf(digits) for e in self.u], [e.subs(where).evalf(digits) for e in self.S]
+        where: Any = dict(zip(self.z, self.at, strict=True))
+        u: Any = self.u
+        S: Any = self.S
+        return [e.subs(where).evalf(digits) for e in u], [e.subs(where).evalf(digits) for e in S]
 
 
 def sign_cell(p: Basis, q: Basis, at: Sequence[Fraction | int | float]) -> SignCell:
@@ -60,7 +62,7 @@ def sign_cell(p: Basis, q: Basis, at: Sequence[Fraction | int | float]) -> SignC
     roots: list[Any] = []
     S = sympy.zeros(q.size, p.size)
     for left, right, inputs, outputs in _common_pieces(p, q):
-        f = sum(v * e for v, e in zip(z, inputs, strict=True))
+        f: Any = sum(v * e for v, e in zip(z, inputs, strict=True))
         inside = _roots_in(f, point, left, right)
         roots += [root for root, _ in inside]
         ends = [left, *(root for root, _ in inside), right]

@@ -68,6 +68,5 @@ def families(size: int) -> dict[str, Basis]:
 def integral(basis: Basis, i: int) -> Any:
     """The integral of function i over [-1, 1], exact."""
     pieces, functions = on_pieces(basis)
-    return sympy.simplify(
-        sum(sympy.integrate(row[i], (s, a, b)) for (a, b), row in zip(pieces, functions, strict=True))
-    )
+    total: Any = sum(sympy.integrate(row[i], (s, a, b)) for (a, b), row in zip(pieces, functions, strict=True))
+    return sympy.simplify(total)

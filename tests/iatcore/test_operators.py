@@ -51,6 +51,43 @@ def matrix(op, z):
     return S
 
 
+def test_values_start_on_the_main_diagonal_alone_unless_said():
+    z = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(TMAF((0.0,), (-1, 0, 1), init=(0.0, 1.0))(z), z)
+    np.testing.assert_array_equal(TMAF((0.0,), pattern=np.ones((3, 3)), init=(0.0, 1.0))(z), z)
+    np.testing.assert_array_equal(TMAF((0.0,), (0, 1), init={0: "relu", 1: (0.0, 2.0)})(z), [5.0, 8.0, 3.0])
+    assert TMAF("uniform", (-1, 0, 1), init=np.arange(102.0)).values[1][0, 7] == 7.0
+    assert TMAF(init="leaky_relu").values[0][0].tolist() == [0.01] * 5 + [1.0] * 5
+
+
+def test_a_pattern_is_copied():
+    P = scipy.sparse.csr_array(([10.0, 20, 30, 40], [2, 0, 1, 2], [0, 2, 3, 4]), shape=(3, 3))
+    before = P.toarray()
+    op = TMAF(pattern=P)
+    np.testing.assert_array_equal(P.toarray(), before)
+    z = np.array([1.0, 2.0, 3.0])
+    u = op(z)
+    P.indices[:] = 2
+    np.testing.assert_array_equal(op(z), u)
+
+
+def test_values_of_another_shape_are_refused():
+    for op in (TMAF(), TMAF(bands=(0, 1)), TMAF(sharing="neuron", num_features=7), TMAF(pattern=np.eye(7))):
+        for values in ([np.ones((1, 2))], [np.ones((1, 10))] * 3):
+            op.values = values
+            for call in (op, op.matrix, lambda z, op=op: op.vjp(z, z)):
+                with pytest.raises(ValueError, match="values"):
+                    call(np.ones(7))
+
+
+def test_breakpoints_are_rounded_to_the_dtype():
+    for dtype in (np.float16, np.float32, np.float64):
+        op = TMAF(init=range(10))
+        x = np.array(op.grids[0]).astype(dtype)
+        np.testing.assert_array_equal(op(x), (np.arange(9) * x.astype(np.float64)).astype(dtype))
+        np.testing.assert_array_equal(np.diag(op.matrix(x)), np.arange(9))
+
+
 def randomised(op):
     op.values = [RNG.standard_normal(v.shape) for v in op.values]
     return op
@@ -209,6 +246,7 @@ def test_an_activation_sampled_on_a_grid_is_met_in_the_middle_of_its_intervals()
     assert sample(np.abs, (-1.0, 1.0))[1] == 1.0
     with pytest.raises(ValueError, match="finite values"):
         sample(np.log, (0.0,))
+    assert TMAF((1e308, 1.5e308)).values[0].tolist() == [[1.0, 1.0, 1.0]]
 
 
 @pytest.mark.parametrize("kind", [AReLU, ELSA])

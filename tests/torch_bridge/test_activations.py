@@ -337,10 +337,134 @@ def test_diagnostics_of_a_network():
     network(data((20, 3), torch.float32)).sum().backward()
     found = tb.diagnostics(network)
     assert set(found) == {"AReLU", "TMAF", "PReLU"}
-    assert found["AReLU"]["alpha"] == {"total": 2, "dead": 1, "saturated": 1}
+    assert found["AReLU"]["alpha"] == {"total": 2, "dead": 1, "saturated": 0}
     assert found["AReLU"]["beta"]["saturated"] == 1
     unused = (network[2].values[0].grad == 0).sum().item()
     assert found["TMAF"]["values"]["dead"] == unused
+
+
+@pytest.mark.parametrize("path", ["compiled", "twice differentiable", "trained grid"])
+def test_sums_do_not_depend_on_the_path(path):
+    size = 2**20
+    x = torch.full((size,), 0.3)
+    module = tb.TMAF(init="identity", trainable_grid=0.1 if path == "trained grid" else None)
+    for _ in range(2):
+        (gradient,) = torch.autograd.grad(
+            module(x).sum(), module.values[0], create_graph=path == "twice differentiable"
+        )
+        assert gradient[6].item() == pytest.approx(size * x[0].item(), rel=1e-6)
+    arelu = tb.AReLU(dtype=torch.float32)
+    (gradient,) = torch.autograd.grad(arelu(-x).sum(), arelu.alpha, create_graph=path != "compiled")
+    assert gradient.item() == pytest.approx(-size * x[0].item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_infinite_gradients_and_inputs(create_graph):
+    module = tb.TMAF()
+    x = torch.tensor([-1.0, 2.0, -math.inf], requires_grad=True)
+    g = torch.tensor([math.inf, 1.0, 1.0])
+    found, values = torch.autograd.grad(module(x), [x, module.values[0]], g, create_graph=create_graph)
+    assert found.tolist() == [0.0, 1.0, 0.0]
+    assert values[0] == -math.inf and values[1] == -math.inf
+    arelu = tb.AReLU(1.2, keep_alive=True)
+    (alpha,) = torch.autograd.grad(arelu(x), arelu.alpha, torch.tensor([math.nan, 1.0, 1.0]), create_graph=create_graph)
+    assert alpha.isnan()
+
+
+def test_values_of_another_size_are_refused():
+    module = tb.TMAF()
+    module.values[0] = nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match=r"values of diagonal 0 must have shape \(10,\), got \(2,\)"):
+        module(torch.ones(3))
+    module = tb.TMAF(pattern=np.eye(3))
+    module.values[0] = nn.Parameter(torch.ones(2, 10))
+    with pytest.raises(ValueError, match="values"):
+        module(torch.ones(3))
+
+
+@pytest.mark.parametrize("name", ["tmaf", "apl", "comb", "slaf", "pau", "tmaf-rescaled", "arelu", "elsa"])
+def test_integers_count_as_float64(name):
+    module = tb.activation(name)
+    x = torch.tensor([-2, -1, 0, 1, 2])
+    assert torch.equal(module(x), module.double()(x.double()))
+    with pytest.raises(TypeError, match="real tensor"):
+        module(x.to(torch.complex64))
+    if name.startswith("tmaf"):
+        assert torch.equal(module.matrix(x), module.matrix(x.double()))
+
+
+def test_alpha_is_compared_in_its_own_precision():
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        for alpha in (0.01, 0.99):
+            module = tb.AReLU(alpha, dtype=dtype)
+            module(torch.tensor([-1.0, 2.0])).sum().backward()
+            assert module.alpha.grad.item() == -1.0
+            assert module.diagnostics()["alpha"]["dead"] == 0
+
+
+def test_parameters_stay_connected_when_there_is_nothing_to_do():
+    for module, x in (
+        (tb.TMAF(), torch.zeros(3, 0)),
+        (tb.TMAF(bands=(5,)), torch.ones(2, 3)),
+        (tb.TMAF(bands=(5,), trainable_grid=0.1), torch.ones(2, 3)),
+        (tb.AReLU(), torch.zeros(0)),
+    ):
+        module(x).sum().backward()
+        assert all(p.grad is not None and not p.grad.any() for p in module.parameters() if p.grad is not None)
+        assert any(p.grad is not None for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", ["tmaf", "tmaf-tridiagonal", "arelu", "elsa"])
+def test_function_transforms(name):
+    module = randomised(tb.activation(name, dtype=torch.float64))
+    x = data((4, 6))
+    torch.testing.assert_close(torch.func.vmap(module)(x), module(x))
+    gradient = torch.func.grad(lambda t: module(t).sum())(x)
+    y = x.clone().requires_grad_()
+    torch.testing.assert_close(gradient, torch.autograd.grad(module(y).sum(), y)[0])
+    J = torch.func.vmap(torch.func.jacrev(module))(x)
+    torch.testing.assert_close(torch.einsum("bij,bj->bi", J, x), module(x))
+    parameters = {k: p.detach() for k, p in module.named_parameters()}
+
+    def loss(p, row):
+        return torch.func.functional_call(module, p, (row,)).sum()
+
+    each = torch.func.vmap(torch.func.grad(loss), (None, 0))(parameters, x)
+    for k, p in module.named_parameters():
+        expected = torch.stack([torch.autograd.grad(module(row).sum(), p)[0] for row in x])
+        torch.testing.assert_close(each[k], expected)
+
+
+def test_far_inputs_of_the_comparison_activations():
+    far = torch.tensor([math.inf, -math.inf])
+    assert tb.Comb()(far).tolist() == [math.inf, 0.0]
+    assert tb.APL(a=0.0)(far).tolist() == [math.inf, 0.0]
+    for version in ("A", "B"):
+        pau = tb.PAU(version)
+        x = torch.tensor([1e8, -1e10, 1e30]).requires_grad_()
+        pau(x).sum().backward()
+        exact = copy.deepcopy(pau).double()
+        torch.testing.assert_close(pau(x).double(), exact(x.double()), rtol=1e-5, atol=0)
+        assert torch.isfinite(x.grad).all() and all(torch.isfinite(p.grad).all() for p in pau.parameters())
+
+
+def test_comb_registers_its_functions():
+    module = tb.Comb("affine", functions=[nn.PReLU(), torch.relu])
+    assert {name for name, _ in module.named_parameters()} == {"p", "functions.0.weight"}
+    module.double()(data((3,)))
+    with pytest.raises(TypeError, match="functions must be callable"):
+        tb.Comb("affine", functions=[1, 2])
+
+
+def test_windows_of_trained_breakpoints_do_not_overlap():
+    x = torch.linspace(-3, 3, 400_001, dtype=torch.float64)
+    values = torch.linspace(0, 1, 102) ** 2
+    found = []
+    for width in (0.005, 0.1, 0.4):
+        module = tb.TMAF("uniform", init=values.numpy(), trainable_grid=width, dtype=torch.float64)
+        module(x).mean().backward()
+        found.append(module.breakpoints[0].grad[0].item())
+    assert found == pytest.approx([found[0]] * 3, rel=2e-2)
 
 
 @pytest.mark.slow
@@ -387,6 +511,11 @@ def sample_shared(**more):
         (lambda: tb.PAU("C"), ValueError, "version must be"),
         (lambda: tb.SLAF(2, (1.0,)), ValueError, "coefficients must be 2 finite numbers"),
         (lambda: tb.APL(num_features=3)(torch.ones(2)), ValueError, "num_features = 3"),
+        (lambda: tb.RescaledTMAF()(torch.tensor(1.0)), ValueError, "at least 1 dimension"),
+        (lambda: tb.TMAF().matrix(torch.tensor(1.0)), ValueError, "at least 1 dimension"),
+        (lambda: tb.TMAF(bands=(2**70,)), ValueError, "bands must be of ordinary size"),
+        (lambda: tb.AReLU(keep_alive="no"), TypeError, "keep_alive must be a bool"),
+        (lambda: tb.PAU(numerator=[math.nan]), ValueError, "must be finite"),
         (lambda: tb.RescaledTMAF(3), TypeError, "activation must be a function"),
     ],
 )  # fmt: skip

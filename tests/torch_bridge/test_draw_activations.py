@@ -52,6 +52,24 @@ def test_a_band_shows_the_rows_that_it_reaches(dim):
     assert sorted(curves[-1].tolist()) == [2.0, 4.0, 6.0]
 
 
+def test_entries_that_are_all_zero_can_be_drawn():
+    for module in (tb.TMAF(bands=(-1, 1)), tb.TMAF(bands=(1,)), tb.TMAF(pattern=np.tri(4) - np.eye(4))):
+        assert response(module, T).shape == (101, 1)
+        draw_activation(module).canvas.draw()
+    large = tb.TMAF(sharing="neuron", num_features=(16, 32, 32), dim=-3)
+    assert response(large, T).shape == (101, 8)
+
+
+def test_recorded_entries_are_spread_over_all_of_them():
+    network = nn.Sequential(tb.AReLU())
+    with record_inputs(network, most=100) as inputs:
+        network(torch.arange(199.0))
+    assert inputs["0"].tolist() == list(range(0, 199, 2))
+    with record_inputs(network[0]) as inputs:
+        network[0](x=torch.ones(3))
+    assert inputs[""].tolist() == [1.0, 1.0, 1.0]
+
+
 def test_inputs_are_those_of_the_network():
     network = nn.Sequential(nn.Linear(2, 3), tb.AReLU(), nn.Linear(3, 4), nn.Sequential(tb.TMAF()))
     x = torch.randn(10, 2)
@@ -74,8 +92,16 @@ def test_the_heat_map_is_the_matrix():
     z = torch.randn(6)
     image = draw_matrix(module, z).axes[0].get_images()[0]
     np.testing.assert_allclose(image.get_array(), module.matrix(z).numpy())
-    with pytest.raises(ValueError, match="one vector"):
-        draw_matrix(module, torch.randn(2, 6))
+    for dim in (1, 0, -3):
+        other = tb.TMAF(bands=(-1, 0, 2), dim=dim)
+        other.load_state_dict(module.state_dict())
+        image = draw_matrix(other, z).axes[0].get_images()[0]
+        np.testing.assert_allclose(image.get_array(), module.matrix(z).numpy())
+    rescaled = tb.RescaledTMAF(bands=(0, 1))
+    shown = draw_matrix(rescaled, z).axes[0].get_images()[0].get_array()
+    torch.testing.assert_close(torch.tensor(np.array(shown)) @ z.double(), rescaled(z.double()).detach())
+    with pytest.raises(ValueError, match="must have entries"):
+        draw_matrix(module, torch.randn(0))
     with pytest.raises(TypeError, match="TMAF"):
         draw_matrix(nn.ReLU(), z)
     with pytest.raises(TypeError, match=r"nn\.Module"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,9 @@ def test_second_derivatives_are_the_hessian(p, q):
     iat = iatcore.IATReLU(iatcore.basis(p, 2), iatcore.basis(q, 2))
     at = (Fraction(7, 5), Fraction(-3, 4))
     cell = sign_cell(iat.p, iat.q, at)
-    where = dict(zip(cell.z, cell.at, strict=True))
-    expected = [[[float(u.diff(a, b).subs(where).evalf(30)) for b in cell.z] for a in cell.z] for u in cell.u]
+    where: Any = dict(zip(cell.z, cell.at, strict=True))
+    entries: Any = cell.u
+    expected = [[[float(u.diff(a, b).subs(where).evalf(30)) for b in cell.z] for a in cell.z] for u in entries]
     np.testing.assert_allclose(iat.hessian(np.array([1.4, -0.75])), expected, atol=1e-12)
 
 

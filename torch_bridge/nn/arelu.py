@@ -50,7 +50,9 @@ class AReLU(Activation):
             if not math.isfinite(value):
                 raise ValueError(f"{name} must be finite, got {value!r}")
         placement = check_placement(device, dtype)
-        self.keep_alive = bool(keep_alive)
+        if not isinstance(keep_alive, bool):
+            raise TypeError(f"keep_alive must be a bool, got {keep_alive!r}")
+        self.keep_alive = keep_alive
         self.alpha = nn.Parameter(torch.tensor([float(alpha)], **placement))
         self.beta = nn.Parameter(torch.tensor([float(beta)], **placement))
 
@@ -59,7 +61,7 @@ class AReLU(Activation):
 
     def _dead(self, kind: str, parameter: Tensor) -> Tensor:
         if kind == "alpha" and not self.keep_alive:
-            return (parameter < LOWEST) | (parameter > HIGHEST)
+            return ~((parameter >= LOWEST) & (parameter <= HIGHEST))
         return super()._dead(kind, parameter)
 
     def _saturated(self, kind: str, parameter: Tensor) -> Tensor:
@@ -68,6 +70,8 @@ class AReLU(Activation):
         return (parameter < LOWEST) | (parameter > HIGHEST)
 
     def extra_repr(self) -> str:
+        if self.alpha.is_meta:
+            return "meta"
         alive = ", keep_alive=True" if self.keep_alive else ""
         return f"alpha={self.alpha.item():.4g}, beta={self.beta.item():.4g}{alive}"
 

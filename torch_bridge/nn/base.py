@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from ..ops.dtypes import result_dtype
 
 
 class Activation(nn.Module):
@@ -14,8 +17,8 @@ class Activation(nn.Module):
     def diagnostics(self) -> dict[str, dict[str, int]]:
         """For each kind of parameter how many there are, and how many are ``dead`` or ``saturated``.
 
-        Dead: the gradient of the last backward pass was exactly 0, or the formula says that it always will be.
-        Saturated: trainable, but where the formula hardly depends on it any more. Frozen parameters are neither.
+        Dead: ``grad`` is exactly 0 (of the last backward pass, unless it was zeroed since), or the formula says that it
+        always will be. Saturated: not dead, but where the formula hardly depends on it. Frozen ones are neither.
         """
         result: dict[str, dict[str, int]] = {}
         for name, parameter in self.named_parameters():
@@ -23,8 +26,9 @@ class Activation(nn.Module):
             counts = result.setdefault(kind, {"total": 0, "dead": 0, "saturated": 0})
             counts["total"] += parameter.numel()
             if parameter.requires_grad:
-                counts["dead"] += int(self._dead(kind, parameter.detach()).logical_or(_no_gradient(parameter)).sum())
-                counts["saturated"] += int(self._saturated(kind, parameter.detach()).sum())
+                dead = self._dead(kind, parameter.detach()).logical_or(_no_gradient(parameter))
+                counts["dead"] += int(dead.sum())
+                counts["saturated"] += int((self._saturated(kind, parameter.detach()) & ~dead).sum())
         return result
 
     def _dead(self, kind: str, parameter: Tensor) -> Tensor:
@@ -49,10 +53,10 @@ def diagnostics(network: nn.Module) -> dict[str, dict[str, dict[str, int]]]:
     """
     result: dict[str, dict[str, dict[str, int]]] = {}
     for module in network.modules():
-        if isinstance(module, nn.PReLU):
-            found = {"weight": _counts(module.weight)}
-        elif isinstance(module, Activation):
+        if isinstance(module, Activation):
             found = module.diagnostics()
+        elif isinstance(module, nn.PReLU):
+            found = {"weight": _counts(module.weight)}
         else:
             continue
         kinds = result.setdefault(type(module).__name__, {})
@@ -66,6 +70,21 @@ def diagnostics(network: nn.Module) -> dict[str, dict[str, dict[str, int]]]:
 def _counts(parameter: Tensor) -> dict[str, int]:
     dead = _no_gradient(parameter) if parameter.requires_grad else torch.zeros(())
     return {"total": parameter.numel(), "dead": int(dead.sum()), "saturated": 0}
+
+
+class PReLU(Activation, nn.PReLU):
+    """torch's PReLU, with :meth:`Activation.diagnostics`."""
+
+
+def floating(x: Tensor) -> Tensor:
+    """The tensor in its own floating dtype, integers as float64; TypeError for complex and bool."""
+    return x.to(result_dtype(x, "x"))
+
+
+def check_finite(values: Any, name: str) -> None:
+    """ValueError unless all of some numbers are finite."""
+    if not all(math.isfinite(v) for v in values):
+        raise ValueError(f"{name} must be finite, got {values!r}")
 
 
 def check_placement(device: Any, dtype: torch.dtype | None) -> dict[str, Any]:

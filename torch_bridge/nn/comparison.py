@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 
 from iatcore.checks import check_size
 
-from .base import Activation, check_placement
+from ..ops.steps.reference import product
+from .base import Activation, check_finite, check_placement, floating
 
 
 class APL(Activation):
@@ -42,17 +44,20 @@ class APL(Activation):
         placement = check_placement(device, dtype)
         self.hinges = check_size(hinges, "hinges")
         self.num_features = None if num_features is None else check_size(num_features, "num_features")
-        self.dim = dim
+        self.dim = operator.index(dim)
+        check_finite((float(a), float(b)), "a and b")
         shape = (self.hinges,) if num_features is None else (self.hinges, num_features)
         self.a = nn.Parameter(torch.full(shape, float(a), **placement))
         self.b = nn.Parameter(torch.full(shape, float(b), **placement))
 
     def forward(self, x: Tensor) -> Tensor:
+        x = floating(x)
         u = torch.relu(x)
         for a, b in zip(self.a, self.b, strict=True):
             if self.num_features is not None:
                 a, b = (_along(t, x, self.dim, self.num_features) for t in (a, b))
-            u = u + a.to(x.dtype) * torch.relu(b.to(x.dtype) - x)
+            hinge = torch.relu(b.to(x.dtype) - x)
+            u = u + product(a.to(x.dtype).expand_as(hinge), hinge)
         return u
 
     def extra_repr(self) -> str:
@@ -65,6 +70,17 @@ def _along(parameter: Tensor, x: Tensor, dim: int, size: int) -> Tensor:
     shape = [1] * x.ndim
     shape[dim] = size
     return parameter.view(shape)
+
+
+class _Called(nn.Module):
+    """A function of tensors as a module."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
 
 
 class Comb(Activation):
@@ -94,10 +110,14 @@ class Comb(Activation):
         self.combination = combination
         if combination == "pair" and functions is not None:
             raise ValueError("functions must be None for the pair of the identity and relu")
-        pair = (nn.Identity(), nn.ReLU())
-        self.functions = pair if combination == "pair" else tuple(functions or (*pair, nn.Tanh()))
-        if len(self.functions) < 2:
+        chosen: list[Any] = [nn.Identity(), nn.ReLU()]
+        if combination != "pair":
+            chosen = [*chosen, nn.Tanh()] if functions is None else list(functions)
+        if len(chosen) < 2:
             raise ValueError(f"functions must be at least two, got {functions!r}")
+        if not all(callable(f) for f in chosen):
+            raise TypeError(f"functions must be callable, got {functions!r}")
+        self.functions = nn.ModuleList(f if isinstance(f, nn.Module) else _Called(f) for f in chosen)
         count = len(self.functions)
         if combination == "pair":
             start = torch.zeros(1, **placement)
@@ -114,10 +134,12 @@ class Comb(Activation):
         return torch.cat([self.p, 1 - self.p.sum(0, keepdim=True)])
 
     def forward(self, x: Tensor) -> Tensor:
+        x = floating(x)
         weights = self.weights().to(x.dtype)
-        u = weights[0] * self.functions[0](x)
-        for weight, function in zip(weights[1:], self.functions[1:], strict=True):
-            u = u + weight * function(x)
+        parts = [product(w.expand_as(v), v) for w, v in zip(weights, (f(x) for f in self.functions), strict=True)]
+        u = parts[0]
+        for part in parts[1:]:
+            u = u + part
         return u
 
     def extra_repr(self) -> str:
@@ -156,16 +178,33 @@ class PAU(Activation):
             raise ValueError(f"version must be 'A' or 'B', got {version!r}")
         if not len(numerator) or not len(denominator):
             raise ValueError("numerator and denominator must have coefficients, got none")
+        check_finite((*numerator, *denominator), "numerator and denominator")
         self.version = version
         self.numerator = nn.Parameter(torch.tensor(tuple(numerator), **placement))
         self.denominator = nn.Parameter(torch.tensor(tuple(denominator), **placement))
 
     def forward(self, x: Tensor) -> Tensor:
+        x = floating(x)
         dtype = torch.float32 if x.dtype.itemsize < 4 else x.dtype
         t, a, b = x.to(dtype), self.numerator.to(dtype), self.denominator.to(dtype)
-        top = _horner(a, t)
-        bottom = t.abs() * _horner(b.abs(), t.abs()) if self.version == "A" else (t * _horner(b, t)).abs()
-        return (top / (1 + bottom)).to(x.dtype)
+        # beyond 1 in powers of 1/x, so that nothing overflows: P = x^m P~(1/x), Q = abs(x)^n Q~(1/x)
+        far = t.abs() > 1
+        near, y = torch.where(far, 0.0, t), 1 / torch.where(far, t, 1.0)
+        inside = _horner(a, near) / (1 + self._bottom(near, b))
+        m, n = len(a) - 1, len(b)
+        top = _horner(a.flip(0), y)
+        reversed_b = torch.cat([b.flip(0), b.new_zeros(1)])
+        if self.version == "A":
+            bottom = y.abs() ** n + _horner(reversed_b.abs(), y.abs())
+        else:
+            bottom = y.abs() ** n + _horner(reversed_b, y).abs()
+        x_far = torch.where(far, t, 1.0)
+        outside = (x_far ** (m - n) if m >= n else y ** (n - m)) * torch.sign(y) ** n * top / bottom
+        return torch.where(far, outside, inside).to(x.dtype)
+
+    def _bottom(self, t: Tensor, b: Tensor) -> Tensor:
+        """Q - 1."""
+        return t.abs() * _horner(b.abs(), t.abs()) if self.version == "A" else (t * _horner(b, t)).abs()
 
     def extra_repr(self) -> str:
         return f"version={self.version!r}, orders=({len(self.numerator) - 1}, {len(self.denominator)})"
@@ -208,6 +247,7 @@ class SLAF(Activation):
         self.coefficients = nn.Parameter(torch.tensor(start, **placement))
 
     def forward(self, x: Tensor) -> Tensor:
+        x = floating(x)
         return _horner(self.coefficients.to(x.dtype), x)
 
     def extra_repr(self) -> str:
@@ -242,7 +282,7 @@ class Maxout(Activation):
     def __init__(self, pool: int = 2, dim: int = -1) -> None:
         super().__init__()
         self.pool = check_size(pool, "pool")
-        self.dim = dim
+        self.dim = operator.index(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.pool == 1:

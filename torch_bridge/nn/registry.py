@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from .arelu import ELSA, AReLU
+from .base import PReLU
 from .comparison import APL, PAU, SLAF, Comb, Maxout
 from .iat import IAT, IATReLU
 from .tmaf import TMAF, RescaledTMAF
@@ -47,7 +48,7 @@ ACTIVATIONS: dict[str, Entry] = {
     "apl": Entry(APL, 2, "Agostinelli et al. 2014, one hinge for a layer as in AReLU's comparison"),
     "comb": Entry(Comb, 1, "Manessi, Rozza 2018, p x + (1 - p) relu(x) as in AReLU's comparison"),
     "pau": Entry(PAU, 10, "Molina et al. 2020, version A as in AReLU's comparison"),
-    "prelu": Entry(nn.PReLU, 1, "torch"),
+    "prelu": Entry(PReLU, 1, "torch"),
     "slaf": Entry(SLAF, 4, "Goyal et al. 2019: a cubic"),
     "slaf-published": Entry(lambda **settings: SLAF(**{"terms": 2, **settings}), 2, "AReLU's comparison: affine"),
     "arelu": Entry(AReLU, 2, "AReLU 2.3"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from iatcore.checks import check_size
 from iatcore.gates import Gate, Side
 from iatcore.grids import grid as grid_of
-from iatcore.operators import (
+from iatcore.step_settings import (
     Sharing,
     check_bands,
     check_grids,
@@ -26,6 +27,7 @@ from iatcore.operators import (
 )
 from iatcore.steps import Bands
 
+from ..ops.dtypes import computable, result_dtype
 from ..ops.steps import reference
 from ..ops.steps.op import Layout, sparse_step_matrix, step_matrix, trained_step_matrix
 from .base import Activation, check_placement
@@ -55,9 +57,11 @@ class _Features(Activation):
         """Leading shape of parameters."""
         return () if self.sharing == "layer" else self.num_features or ()
 
-    def _layout(self, z: Tensor) -> Layout:
-        """Where the matrix acts on a tensor; checks its shape."""
+    def _layout(self, z: Tensor, least: int = 0) -> Layout:
+        """Where the matrix acts on a tensor; checks its shape, of ``least`` dimensions."""
         dim = self.dim if self.dim < 0 else self.dim - z.ndim
+        if z.ndim < least:
+            raise ValueError(f"z must have at least {least} dimension, got shape {tuple(z.shape)}")
         if z.ndim and not -z.ndim <= dim < 0:
             raise ValueError(f"z must have dimension dim={self.dim}, got shape {tuple(z.shape)}")
         features = self.num_features
@@ -92,20 +96,24 @@ class TMAF(_Features):
         num_features: the size along ``dim``; with ``"neuron"`` also the sizes of all dimensions of a sample. Needed
             unless shared by layer, else checked if given.
         init: what the main diagonal starts as: ``"relu"``, ``"leaky_relu"``, ``"identity"``, a function of an array
-            that is sampled on the grid, or step values. Other entries start as 0.
+            that is sampled on the grid, or step values; other entries start as 0. Or a dict from diagonals to these.
         dim: the dimension that the matrix acts on.
         trainable_grid: None, or a width w > 0 that makes the breakpoints parameters. The true derivative of u with
             respect to a breakpoint is 0 wherever it exists: moving it changes u only for inputs that it passes. What
-            is used in its place is the derivative of the average of u over breakpoints in a window of width w,
-            ``-(t_j - t_{j-1}) z/w`` for inputs within w/2 of their nearest breakpoint ``s_j``: the exact gradient of
-            a smoothed loss, and biased by O(w^2) for smooth densities of inputs. Breakpoints keep their order. It runs
-            in plain torch.
+            is used in its place is the derivative of the average of u over breakpoints in a window of width w (or of
+            the smaller gap to a neighbour, if that is less): ``-(t_j - t_{j-1}) z/w`` for inputs within w/2 of their
+            nearest breakpoint ``s_j``. For a loss that is linear in u this is the gradient of the smoothed loss,
+            which tends to that of the expected loss like w^2. For any other loss the chain rule takes the slope of the
+            loss where u is, on both sides of the jump, for its difference across the jump: exact in the limit for a
+            loss quadratic in u, else with an error that grows like the cube of the jump and does not vanish with
+            w. Breakpoints keep their order. It runs in plain torch.
         side: the interval that a breakpoint itself belongs to; ``"left"`` is TMAF (6).
         device, dtype: of the parameters.
 
     Shape:
-        any with at least one dimension, and without other diagonals any at all, to the same; every memory format is
-        kept and read as it is.
+        any with at least one dimension, and without other diagonals any at all, to the same. Memory formats are kept
+        and read as they are, except with a pattern along another dimension than the last, and where the features of
+        a sample are not one block of memory.
 
     Attributes:
         values: step values, ``(intervals,)`` or ``(*num_features, intervals)`` for every diagonal; with a pattern one
@@ -145,19 +153,16 @@ class TMAF(_Features):
             self.entries = None
             self.bands = check_bands(bands)
             self.grids = check_grids(grid, self.bands)
-            starts = [
-                np.tile(initial_values(init, points, k == 0), (*self._groups, 1))
-                if self._groups
-                else initial_values(init, points, k == 0)
-                for points, k in zip(self.grids, self.bands, strict=True)
-            ]
+            starts = [initial_values(init, points, k) for points, k in zip(self.grids, self.bands, strict=True)]
+            if self._groups:
+                starts = [np.tile(v, (*self._groups, 1)) for v in starts]
         else:
             if self.trainable_grid is not None:
                 raise ValueError("trainable_grid needs bands, got a pattern")
             self.bands = ()
             self.grids = (grid_of(grid),)
             self.entries, diagonal = entries_of(matrix, self.sharing)
-            starts = [np.stack([initial_values(init, self.grids[0], on) for on in diagonal])]
+            starts = [np.stack([initial_values(init, self.grids[0], 0 if on else 1) for on in diagonal])]
         self._bands = Bands(self.bands, self.grids, self.side)
         self.values = nn.ParameterList(_parameter(v, placement) for v in starts)
         self.breakpoints = None
@@ -181,16 +186,19 @@ class TMAF(_Features):
         """The breakpoints as they are now."""
         if self.breakpoints is None:
             return self.grids
-        return tuple(tuple(_from_gaps(p.detach().double()).tolist()) for p in self.breakpoints)
+        return tuple(tuple(_from_gaps(p.detach()).tolist()) for p in self.breakpoints)
 
     def matrix(self, z: Tensor) -> Tensor:
         """``S(z)``, dense and without gradient: ``dim`` moves last, and the matrix has one dimension more."""
-        layout = self._layout(z)
+        layout, x = self._layout(z, 1), computable(z, "z").detach()
+        grids = tuple(
+            torch.tensor(points, dtype=torch.float64).to(result_dtype(z, "z")) for points in self.current_grids()
+        )
         with torch.no_grad():
             if self.entries is not None:
-                rows = z.movedim(layout.dim, -1)
-                return reference.sparse_entries(rows, self.values[0], self.grids[0], self.side, self.entries)
-            return reference.entries(z, tuple(self.values), Bands(self.bands, self.current_grids(), self.side), layout)
+                rows = x.movedim(layout.dim, -1)
+                return reference.sparse_entries(rows, self.values[0], grids[0], self.side, self.entries)
+            return reference.entries(x, tuple(self.values), replace(self._bands, grids=grids), layout)
 
     def extra_repr(self) -> str:
         where = f"bands={self.bands}" if self.entries is None else f"pattern of {len(self.entries.columns)} entries"
@@ -239,7 +247,8 @@ class RescaledTMAF(_Features):
         self.omega = nn.Parameter(torch.ones(len(self.bands), *(self._groups or (1,)), **placement))
 
     def forward(self, z: Tensor) -> Tensor:
-        rows = z.movedim(self._layout(z).dim, -1)
+        dtype = result_dtype(z, "z")
+        rows = z.to(dtype).movedim(self._layout(z, 1).dim, -1)
         n = rows.shape[-1]
         u = torch.zeros_like(rows)
         for k, omega in zip(self.bands, self.omega, strict=True):
@@ -249,6 +258,20 @@ class RescaledTMAF(_Features):
                 scale = omega.to(x.dtype) if omega.shape[0] == 1 else omega[first:last].to(x.dtype)
                 u = u + nn.functional.pad(self.activation(scale * x) * x, (first, n - last))
         return u.movedim(-1, self.dim)
+
+    def matrix(self, z: Tensor) -> Tensor:
+        """``S(z)``, dense and without gradient: ``dim`` moves last, and the matrix has one dimension more."""
+        with torch.no_grad():
+            rows = z.to(result_dtype(z, "z")).movedim(self._layout(z, 1).dim, -1)
+            n = rows.shape[-1]
+            result = rows.new_zeros(*rows.shape, n)
+            for k, omega in zip(self.bands, self.omega, strict=True):
+                first, last = max(0, -k), min(n, n - k)
+                if first < last:
+                    scale = omega if omega.shape[0] == 1 else omega[first:last]
+                    entries = self.activation(scale.to(rows.dtype) * rows[..., first + k : last + k])
+                    result.diagonal(k, -2, -1).copy_(entries)
+        return result
 
     def extra_repr(self) -> str:
         return f"bands={self.bands}, sharing={self.sharing!r}, num_features={self.num_features}, dim={self.dim}"
@@ -275,4 +298,5 @@ def _to_gaps(points: tuple[float, ...]) -> np.ndarray:
 
 
 def _from_gaps(gaps: Tensor) -> Tensor:
+    gaps = gaps.double()
     return gaps[:1] + torch.cat([gaps.new_zeros(1), gaps[1:].exp().cumsum(0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 POINTS = 1001
 MOST_CURVES = 8
 MOST_INPUTS = 100_000
+MOST_ENTRIES = 4_000_000
+"""Of a tensor that curves are computed from; those of many features are computed in parts."""
 EARLIER: dict[str, Any] = {"color": "#9a9a9a", "linestyle": "--"}
 LATER: dict[str, Any] = {"color": "#1f6fb2"}
 KINDS = (Activation, IAT, *(e.make for e in ACTIVATIONS.values() if isinstance(e.make, type)))
@@ -32,19 +35,21 @@ def record_inputs(network: nn.Module, most: int = MOST_INPUTS) -> Iterator[dict[
     """Collect what goes into every activation of a network while the block runs.
 
     Yields:
-        a dict from names of modules (``""`` if the network is an activation itself) to flat float64 tensors: the
-        last ``most`` entries at most, evenly spaced, of the last forward pass.
+        a dict from names of modules (``""`` if the network is an activation itself) to flat float64 tensors: evenly
+        spaced entries, ``most`` at most, of what went in in the last forward pass.
     """
     found: dict[str, Tensor] = {}
 
     def hook(name: str) -> Any:
-        def keep(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            flat = arguments[0].detach().reshape(-1)
-            found[name] = flat[:: max(1, flat.numel() // most)][:most].double().cpu()
+        def keep(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            tensors = [t for t in (*arguments, *named.values()) if isinstance(t, Tensor)]
+            if tensors:
+                flat = tensors[0].detach().reshape(-1)
+                found[name] = flat[:: max(1, -(-flat.numel() // most))].double().cpu()
 
         return keep
 
-    handles = [m.register_forward_pre_hook(hook(name)) for name, m in activations_of(network)]
+    handles = [m.register_forward_pre_hook(hook(name), with_kwargs=True) for name, m in activations_of(network)]
     try:
         yield found
     finally:
@@ -72,15 +77,18 @@ def response(module: nn.Module, t: Tensor) -> Tensor:
     else:
         points = 0
         shape = [len(t), *sizes, *[1] * max(0, -dim - len(sizes))]
+    points_at_once = max(1, MOST_ENTRIES // (math.prod(shape) // len(t)))
+    if len(t) > points_at_once:
+        return torch.cat([response(module, part) for part in t.split(points_at_once)])
     x = torch.zeros(shape, dtype=t.dtype, device=t.device)
     along = x.movedim(points, -1)
     place = along.movedim(dim % len(shape) - (dim % len(shape) > points), 0)
     (place[place.shape[0] // 2] if mixes else along).copy_(t)
     with torch.no_grad():
         u = module(x).movedim(points, 0).reshape(len(t), -1)
-    if mixes:
+    if mixes and (u != 0).any():
         u = u[:, (u != 0).any(0)]
-    return u[:, :MOST_CURVES]
+    return u[:, : 1 if mixes and not u.any() else MOST_CURVES]
 
 
 def _features(module: nn.Module) -> tuple[tuple[int, ...], int, bool]:
@@ -210,20 +218,24 @@ def _curves(module: nn.Module, low: float, high: float) -> tuple[np.ndarray, np.
 
 
 @styled
-def draw_matrix(module: TMAF, z: Tensor, title: str = "") -> Figure:
+def draw_matrix(module: TMAF | RescaledTMAF, z: Tensor, title: str = "") -> Figure:
     """S(z) of one input as a heat map, white where it is 0.
 
     Args:
-        z: shape (n,).
+        z: one vector (n,), or an input of any shape, of which the first vector along the module's ``dim`` is taken.
 
     Raises:
-        TypeError: the module has no matrix. ValueError: z is not one vector.
+        TypeError: the module has no matrix. ValueError: z is empty.
     """
-    if not isinstance(module, TMAF):
-        raise TypeError(f"module must be a TMAF, got {type(module).__name__}")
-    if z.ndim != 1:
-        raise ValueError(f"z must be one vector of shape (n,), got shape {tuple(z.shape)}")
-    matrix = module.matrix(z).double().cpu().numpy()
+    if not isinstance(module, (TMAF, RescaledTMAF)):
+        raise TypeError(f"module must be a TMAF or RescaledTMAF, got {type(module).__name__}")
+    if not z.numel():
+        raise ValueError(f"z must have entries, got shape {tuple(z.shape)}")
+    if z.ndim == 1:
+        after = -module.dim - 1 if module.dim < 0 else 0
+        z = z.reshape(*[1] * max(module.dim, 0), -1, *[1] * after)
+    n = z.shape[module.dim]
+    matrix = module.matrix(z).reshape(-1, n, n)[0].double().cpu().numpy()
     size = max(float(np.abs(matrix).max(initial=0.0)), 1e-12)
     figure = Figure(figsize=(4.4, 3.6), layout="constrained")
     axes = figure.add_subplot()

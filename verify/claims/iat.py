@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy
 from sympy import Function, Integral, Matrix, Rational, diff, integrate, pi, sin, sqrt
 
@@ -17,6 +19,12 @@ a, b, c = reals("a b c")
 def relu(x: sympy.Expr) -> sympy.Expr:
     """max(x, 0)."""
     return sympy.Max(x, 0)
+
+
+def step(x: Any) -> Any:
+    """1 for x > 0, else 0."""
+    heaviside: Any = sympy.Heaviside
+    return heaviside(x, 0)
 
 
 @claim(
@@ -40,7 +48,7 @@ def two_patterns(proof: Proof) -> None:
 def dimensions(proof: Proof) -> None:
     d = sympy.symbols("d0:4", integer=True, positive=True)
     x = sympy.MatrixSymbol("x", d[0], 1)
-    right = sympy.MatrixSymbol("W", d[1], d[0]) * x + sympy.MatrixSymbol("b", d[1], 1)
+    right: Any = sympy.MatrixSymbol("W", d[1], d[0]) * x + sympy.MatrixSymbol("b", d[1], 1)
     proof.holds(right.shape == (d[1], 1), "W^n of shape d_{n+1} x d_n: z^1 = W^0 x + b^0 is in R^{d1}")
     proof.note("As printed W^1 is d1 x d0 and acts on u^1 in R^{d1}, b^1 is in R^{d2}.")
     try:
@@ -88,7 +96,7 @@ def linear_form(proof: Proof) -> None:
     p, q = [Function(f"p{k}")(s) for k in (1, 2)], [Function(f"q{k}")(s) for k in (1, 2)]
     f = z1 * p[0] + z2 * p[1]
     proof.note("relu(f) = 1[f > 0] f pointwise, so u_i = integral over D of q_i f.")
-    proof.equal(relu(t), sympy.Heaviside(t, 0) * t, "max(t, 0) = 1[t > 0] t")
+    proof.equal(relu(t), step(t) * t, "max(t, 0) = 1[t > 0] t")
     left, right = reals("l r")
     for i in range(2):
         u = Integral(q[i] * f, (s, left, right))
@@ -108,8 +116,7 @@ def linear_form(proof: Proof) -> None:
 )
 def scalar_relu(proof: Proof) -> None:
     x = sympy.Symbol("x", real=True, nonzero=True)
-    step = sympy.Heaviside(x, 0)
-    proof.equal(relu(x), step * x, "relu(x) = 1[x > 0] x, for x != 0")
+    proof.equal(relu(x), step(x) * x, "relu(x) = 1[x > 0] x, for x != 0")
     for sign in ("positive", "negative"):
         y = sympy.Symbol("y", **{sign: True})
         proof.equal(

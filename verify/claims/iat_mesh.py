@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import sympy
@@ -66,7 +67,8 @@ def leibniz_hypothesis(proof: Proof) -> None:
         "integral of abs(cos v) over [k pi, (k + 1) pi] is 2, so that of abs(cos v)/v is >= 2/((k + 1) pi)",
     )
     n = sympy.Symbol("n", integer=True, positive=True)
-    diverges = sympy.Sum(2 / ((n + 1) * pi), (n, 1, sympy.oo)).is_convergent() == sympy.false
+    series: Any = sympy.Sum(2 / ((n + 1) * pi), (n, 1, sympy.oo))
+    diverges = series.is_convergent() == sympy.false
     proof.refute(
         diverges,
         "sigma'(s) is not absolutely integrable on (0, 1), so the integral (14) does not exist, although u does",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,9 @@ class _StepMatrix(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, plan: Plan, bands: steps.Bands, layout: Layout, *values: Tensor) -> Tensor:
         ctx.plan, ctx.bands, ctx.layout = plan, bands, layout
         u = torch.empty_like(z, memory_format=torch.preserve_format)
-        flat_values = steps.flat_values([plan.arrange(v, layout) for v in values], KINDS[z.dtype])
+        flat_values = steps.flat_values(
+            [plan.arrange(v, layout) for v in values], KINDS[z.dtype], bands, plan.view.groups
+        )
         ctx.bins = steps.forward(
             flat(z, plan.order), flat_values, bands, plan.view, flat(u, plan.order), any(ctx.needs_input_grad)
         )
@@ -113,7 +116,9 @@ class _StepMatrix(torch.autograd.Function):
             return first, None, None, None, *others
         plan, order = ctx.plan, ctx.plan.order
         gradient = torch.empty_like(z, memory_format=torch.preserve_format)
-        flat_values = steps.flat_values([plan.arrange(v, ctx.layout) for v in values], KINDS[z.dtype])
+        flat_values = steps.flat_values(
+            [plan.arrange(v, ctx.layout) for v in values], KINDS[z.dtype], ctx.bands, plan.view.groups
+        )
         sums = steps.backward(
             flat(z, order),
             flat(like(g, order), order),
@@ -128,7 +133,7 @@ class _StepMatrix(torch.autograd.Function):
 
 def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: steps.Bands, layout: Layout) -> Tensor:
     """:func:`.reference.step_matrix` for float32 and float64 tensors on the CPU."""
-    if not z.numel():
+    if not z.numel() or torch._C._are_functorch_transforms_active():
         return reference.step_matrix(z, values, bands, layout)
     x = _in_dense_memory(z)
     plan = Plan(x, bands, layout)
@@ -155,6 +160,12 @@ def _second(inputs: tuple[Tensor, ...], wanted: Any, g: Tensor, again: Callable[
     return [next(found) if want else None for want in wanted]
 
 
+@lru_cache
+def clamp_ends(dtype: torch.dtype) -> tuple[float, float]:
+    """Where AReLU clamps alpha, rounded to a dtype."""
+    return tuple(torch.tensor([reference.LOWEST, reference.HIGHEST], dtype=dtype).tolist())
+
+
 class _AReLU(torch.autograd.Function):
     """AReLU or ELSA as a function of x, alpha and beta."""
 
@@ -163,9 +174,8 @@ class _AReLU(torch.autograd.Function):
         ctx.save_for_backward(x, alpha, beta)
         ctx.order = order_of(x)
         # alpha is compared in its own precision, where .01 and .99 lie inside
-        kind = KINDS.get(alpha.dtype, np.float32)
-        a = alpha.item()
-        ctx.clamped = min(max(a, float(kind(reference.LOWEST))), float(kind(reference.HIGHEST)))
+        a, (lowest, highest) = alpha.item(), clamp_ends(alpha.dtype)
+        ctx.clamped = min(max(a, lowest), highest)
         ctx.side = (a > ctx.clamped) - (a < ctx.clamped)
         ctx.sigmoid = gates.sigmoid(beta.item())
         ctx.settings = residual, keep_alive
@@ -186,7 +196,8 @@ class _AReLU(torch.autograd.Function):
             flat(x, ctx.order), flat(like(g, ctx.order), ctx.order), ctx.clamped, residual + ctx.sigmoid, "right",
             flat(gradient, ctx.order),
         ).tolist()  # fmt: skip
-        if ctx.side and not (keep_alive and low * ctx.side > 0):
+        # a descent step leads back if the gradient has the sign of the side; nan stays nan
+        if ctx.side and (not keep_alive or low * ctx.side <= 0):
             low = 0.0
         slope = ctx.sigmoid * (1.0 - ctx.sigmoid)
         return gradient, alpha.new_full(alpha.shape, low), beta.new_full(beta.shape, high * slope), None, None
@@ -194,7 +205,7 @@ class _AReLU(torch.autograd.Function):
 
 def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
     """:func:`.reference.arelu` for float32 and float64 tensors on the CPU."""
-    if not x.numel():
+    if not x.numel() or torch._C._are_functorch_transforms_active():
         return reference.arelu(x, alpha, beta, residual, keep_alive)
     return _AReLU.apply(_in_dense_memory(x), alpha, beta, residual, keep_alive)
 
@@ -228,6 +239,6 @@ class _SparseStepMatrix(torch.autograd.Function):
 
 def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], side: Side, entries: Any) -> Tensor:
     """:func:`.reference.sparse_step_matrix` for float32 and float64 tensors on the CPU."""
-    if not z.numel():
+    if not z.numel() or torch._C._are_functorch_transforms_active():
         return reference.sparse_step_matrix(z, values, points, side, entries)
     return _SparseStepMatrix.apply(_resolved(z).contiguous(), values, points, side, entries)

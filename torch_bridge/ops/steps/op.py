@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -28,6 +29,15 @@ def _implementation(z: Tensor) -> Any:
     return cpu if z.device.type == "cpu" and z.dtype in EXACT else reference
 
 
+def check_values(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> None:
+    """ValueError unless there is a tensor of the right size for every diagonal."""
+    groups = math.prod(layout.features)
+    for k, v, points in zip(bands.numbers, values, bands.grids, strict=True):
+        if v.numel() != groups * (len(points) + 1):
+            expected = (*layout.features, len(points) + 1)
+            raise ValueError(f"values of diagonal {k} must have shape {expected}, got {tuple(v.shape)}")
+
+
 def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> Tensor:
     """``u_i = sum_k a_k(z_{i+k}) z_{i+k}`` along one dimension, TMAF (4)-(7).
 
@@ -41,6 +51,7 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
     Raises:
         TypeError: complex or bool tensors.
     """
+    check_values(z, values, bands, layout)
     if z.dtype in EXACT and z.device.type == "cpu" and all(v.dtype == z.dtype for v in values):
         # nothing to convert: the way of nearly every call, kept short
         return cpu.step_matrix(z, values, bands, layout)
@@ -56,13 +67,18 @@ def trained_step_matrix(
 ) -> Tensor:
     """:func:`.reference.trained_step_matrix`; dtypes as :func:`step_matrix`."""
     dtype, x = result_dtype(z, "z"), computable(z, "z")
+    check_values(z, values, bands, layout)
     values = tuple(v.to(x.dtype) for v in values)
+    points = tuple(p.to(dtype) for p in points)
     return reference.trained_step_matrix(x, values, points, bands, layout, width).to(dtype)
 
 
 def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], side: Side, entries: Entries) -> Tensor:
     """``u_i = sum_j a_ij(z_j) z_j`` along the last dimension for a fixed pattern; dtypes as :func:`step_matrix`."""
     dtype, x = result_dtype(z, "z"), computable(z, "z")
+    shape = (int(entries.functions.max()) + 1, len(points) + 1)
+    if tuple(values.shape) != shape:
+        raise ValueError(f"values[0] must have shape {shape}, got {tuple(values.shape)}")
     if dtype != x.dtype:
         points = _rounded(Bands((0,), (points,), side), dtype).grids[0]
     return _implementation(x).sparse_step_matrix(x, values.to(x.dtype), points, side, entries).to(dtype)

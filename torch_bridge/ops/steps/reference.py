@@ -45,13 +45,88 @@ class Layout:
 def intervals(z: Tensor, points: tuple[float, ...] | Tensor, side: str) -> Tensor:
     """The interval of every entry, breakpoints rounded to the dtype of z; nan lies in the first."""
     at = torch.as_tensor(points, dtype=torch.float64, device=z.device).to(z.dtype)
-    found = torch.bucketize(z.detach().contiguous(), at, right=side == "right")
+    found = torch.bucketize(z.detach().clone(memory_format=torch.contiguous_format), at, right=side == "right")
     return torch.where(z.isnan(), 0, found)
 
 
+class _Product(torch.autograd.Function):
+    """``t x``: +0 where t = 0, also at infinity; its derivatives are x and t, the latter 0 where t = 0."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(t: Tensor, x: Tensor) -> Tensor:
+        return t * torch.where((t == 0) & ~x.isnan(), 0.0, x) + 0.0
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+        t, x = ctx.saved_tensors
+        # 0 only takes the place of 0 inf, so that the derivative with respect to t is still g
+        return g * x, t * torch.where((t == 0) & ~g.isfinite(), 0.0, g)
+
+    @staticmethod
+    def jvp(ctx: Any, t_tangent: Tensor, x_tangent: Tensor) -> Tensor:
+        t, x = ctx.saved_tensors
+        return t_tangent * x + t * torch.where((t == 0) & ~x_tangent.isfinite(), 0.0, x_tangent)
+
+
 def product(t: Tensor, x: Tensor) -> Tensor:
-    """``t x``; for t = 0 it is +0 also at infinity, and nan at nan. Its derivatives are x and t."""
-    return t * torch.where((t == 0) & x.isinf(), 0.0, x) + 0.0
+    """``t x`` for tensors of one shape; for t = 0 it is +0 also at infinity, and nan at nan."""
+    return _Product.apply(t, x)
+
+
+class _Picked(torch.autograd.Function):
+    """``values[index]`` for flat values, with sums of gradients formed in float64."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(values: Tensor, index: Tensor) -> Tensor:
+        return values[index]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+        ctx.size = inputs[0].shape[0]
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return _Summed.apply(g, ctx.saved_tensors[0], ctx.size), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        return tangent[ctx.saved_tensors[0]]
+
+
+class _Summed(torch.autograd.Function):
+    """The transpose of :class:`_Picked`."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(g: Tensor, index: Tensor, size: int) -> Tensor:
+        sums = torch.zeros(size, dtype=torch.float64, device=g.device)
+        return sums.index_add(0, index.reshape(-1), g.reshape(-1).double()).to(g.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+        return _Picked.apply(g, ctx.saved_tensors[0]), None, None
+
+
+def pick(values: Tensor, index: Tensor) -> Tensor:
+    """Entries of all step values, flattened, by number."""
+    return _Picked.apply(values.reshape(-1), index)
 
 
 class Diagonal(NamedTuple):
@@ -105,10 +180,13 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
     for k, points, steps in zip(bands.numbers, bands.grids, values, strict=True):
         found = diagonal(z, k, points, bands.side, layout, steps.shape[-1])
         if found is not None:
-            part = product(steps.reshape(-1)[found.base + found.interval], found.x)
+            part = product(pick(steps, found.base + found.interval), found.x)
             part = found.widened(part, layout.dim, z.shape[layout.dim] if z.ndim else 1)
             u = part if u is None else u + part
-    return z.where(torch.zeros_like(z, dtype=torch.bool), 0.0) if u is None else u
+    if u is not None:
+        return u
+    # nothing to compute, but the result still depends on its arguments
+    return z.where(torch.zeros_like(z, dtype=torch.bool), 0.0) + sum(v.reshape(-1)[:0].sum() for v in values)
 
 
 def trained_step_matrix(
@@ -116,7 +194,8 @@ def trained_step_matrix(
 ) -> Tensor:
     """:func:`step_matrix` with a gradient for breakpoints: that of the average of u over windows of a width.
 
-    For z within half a window of its nearest breakpoint ``s_j``, du/ds_j is ``-(t_{j+1} - t_j) z/width``.
+    For z within half a window of its nearest breakpoint ``s_j``, du/ds_j is ``-(t_{j+1} - t_j) z/w_j``, where the
+    window ``w_j`` is ``width`` or, if that is less, the smaller of the gaps to the neighbours of ``s_j``.
     """
     u = step_matrix(z, values, replace(bands, grids=points), layout)  # type: ignore[arg-type]
     for k, s, steps in zip(bands.numbers, points, values, strict=True):
@@ -129,7 +208,10 @@ def trained_step_matrix(
         nearest = torch.where((x - at[left]).abs() <= (x - at[right]).abs(), left, right)
         flat = steps.detach().reshape(-1)
         jump = flat[found.base + nearest + 1] - flat[found.base + nearest]
-        weight = torch.where((x - at[nearest]).abs() <= width / 2, jump * x / -width, 0.0)
+        gaps = at.diff()
+        room = torch.cat([gaps.new_full((1,), width), gaps, gaps.new_full((1,), width)])
+        window = torch.minimum(room[:-1], room[1:]).clamp(max=width)[nearest]
+        weight = torch.where((x - at[nearest]).abs() <= window / 2, -jump * x / window, 0.0)
         moved = weight * (s - s.detach()).to(z.dtype)[nearest]
         u = u + found.widened(moved, layout.dim, z.shape[layout.dim] if z.ndim else 1)
     return u
@@ -143,15 +225,19 @@ def entries(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout)
     for k, points, steps in zip(bands.numbers, bands.grids, values, strict=True):
         found = diagonal(z, k, points, bands.side, layout, steps.shape[-1])
         if found is not None:
-            t = steps.reshape(-1)[found.base + found.interval].to(z.dtype).movedim(layout.dim, -1)
+            t = steps.reshape(-1)[found.base + found.interval].to(z.dtype).where(~found.x.isnan(), torch.nan)
+            t = t.movedim(layout.dim, -1)
             result.diagonal(k, -2, -1).copy_(t.expand(found.x.movedim(layout.dim, -1).shape))
     return result
 
 
-def sparse_entries(z: Tensor, values: Tensor, points: tuple[float, ...], side: str, pattern: Entries) -> Tensor:
+def sparse_entries(
+    z: Tensor, values: Tensor, points: tuple[float, ...] | Tensor, side: str, pattern: Entries
+) -> Tensor:
     """S(z) for a fixed pattern as a dense matrix, (..., n, n)."""
     rows, columns, functions = places(pattern, z.device)
-    t = values[functions, intervals(z[..., columns], points, side)].to(z.dtype)
+    x = z[..., columns]
+    t = values[functions, intervals(x, points, side)].to(z.dtype).where(~x.isnan(), torch.nan)
     result = z.new_zeros(*z.shape, z.shape[-1])
     result[..., rows, columns] = t
     return result
@@ -169,23 +255,30 @@ def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], sid
     rows, columns, functions = places(pattern, z.device)
     x = z[..., columns]
     index = intervals(x, points, side) + functions * values.shape[-1]
-    parts = product(values.reshape(-1)[index], x)
+    parts = product(pick(values, index), x)
     return torch.zeros_like(z).index_add(-1, rows, parts)
 
 
 def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
     """``C(alpha) x`` for x < 0 and ``(residual + sigmoid(beta)) x`` for x >= 0, AReLU 2.2 and 2.3."""
     low = InwardClamp.apply(alpha) if keep_alive else alpha.clamp(LOWEST, HIGHEST)
-    return product(torch.where(x < 0, low.to(x.dtype), (residual + torch.sigmoid(beta)).to(x.dtype)), x)
+    # sums over all entries in float64
+    slopes = torch.cat([low.reshape(1), (residual + torch.sigmoid(beta)).reshape(1)]).to(x.dtype)
+    return product(pick(slopes, torch.where(x < 0, 0, 1)), x)
 
 
 class InwardClamp(torch.autograd.Function):
     """C(alpha) with a gradient outside of its interval too, as long as a descent step leads back."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, alpha: Tensor) -> Tensor:
-        ctx.save_for_backward(alpha)
+    def forward(alpha: Tensor) -> Tensor:
         return alpha.clamp(LOWEST, HIGHEST)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:
