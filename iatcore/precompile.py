@@ -9,6 +9,7 @@ import numpy as np
 
 from .bases import basis
 from .certificate import certified_crossings
+from .operators import TMAF, AReLU
 from .transform import IAT
 
 KINDS = (("pwq", "pwq"), ("pwq", "fourier"), ("fourier", "pwq"))
@@ -32,6 +33,10 @@ def precompile() -> None:
         iat.gate_vjp(one, one)
         pattern.distance(pattern.complement())
         pattern.number_of_intervals()
+    for dtype in (np.float32, np.float64):
+        z = np.ones((1, 2), dtype=dtype)
+        for activation in (TMAF(bands=(0, 1)), TMAF(pattern=np.eye(2)), AReLU()):
+            activation.vjp(z, activation.apply(z))
 
 
 if __name__ == "__main__":

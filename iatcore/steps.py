@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .gates import Side
 from .kernels import sparse_steps, steps
+from .kernels import two_slopes as slopes
 from .lookup import lookup
 from .threads import over_rows
 
@@ -145,7 +146,7 @@ def two_slopes(x: Array, low: float, high: float, side: Side, out: Array) -> Non
     """``low x`` below 0 and ``high x`` above, for a flat array; 0 itself belongs to ``side``."""
     kind, tasks = x.dtype.type, tasks_for(x.size)
     over_rows(
-        steps.two_slopes_batch, tasks, 0.3 * x.size / tasks, x, out, kind(low), kind(high), side == "right", tasks,
+        slopes.two_slopes_batch, tasks, 0.3 * x.size / tasks, x, out, kind(low), kind(high), side == "right", tasks,
         block=1,
     )  # fmt: skip
 
@@ -155,7 +156,7 @@ def two_slopes_gradient(x: Array, g: Array, low: float, high: float, side: Side,
     kind, tasks = x.dtype.type, tasks_for(x.size)
     sums = np.empty((tasks, 2))
     over_rows(
-        steps.two_slopes_gradient_batch, tasks, 0.6 * x.size / tasks, x, g, out, kind(low), kind(high),
+        slopes.two_slopes_gradient_batch, tasks, 0.6 * x.size / tasks, x, g, out, kind(low), kind(high),
         side == "right", sums, tasks, block=1,
     )  # fmt: skip
     return sums.sum(axis=0)

@@ -15,12 +15,13 @@ from .blocks import (
     scale_levels,
     store_rows,
 )
+from .localwave import local_pattern_moments
 from .memory import ROW, address, int_at, keep, load, lookup, real_at, store, store_int
 from .simd import LANES, bits, lanes_of, select, splat
 from .tables import GATE, SIDE, WAVES, gate_at, gate_entries, pack, side_at, side_entries, waves_at
 from .team import share
 from .trig import find_crossings, trig_rows
-from .wavelocal import local_pattern_moments, poly_tests_of_waves, wave_tests_of_poly, wave_tests_of_waves
+from .wavelocal import poly_tests_of_waves, wave_tests_of_poly, wave_tests_of_waves
 from .waves import load_waves, unload_waves
 
 WAVE_TO_POLY, POLY_TO_WAVE, WAVE_TO_WAVE = 0, 1, 2
