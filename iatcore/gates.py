@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .attention import clamp_alpha, sigmoid
 from .grids import grid as grid_of
 
 Side = Literal["left", "right"]
@@ -112,16 +113,6 @@ def absolute() -> Gate:
 def identity() -> Gate:
     """``t``: no breakpoint."""
     return Gate((), (1.0,), name="identity()")
-
-
-def clamp_alpha(alpha: float) -> float:
-    """C of AReLU 2.2: alpha clamped to [.01, .99]."""
-    return min(max(alpha, 0.01), 0.99)
-
-
-def sigmoid(beta: float) -> float:
-    """``1/(1 + exp(-beta))``, without overflow."""
-    return 1.0 / (1.0 + math.exp(-beta)) if beta >= 0 else math.exp(beta) / (1.0 + math.exp(beta))
 
 
 def arelu(alpha: float = 0.9, beta: float = 2.0) -> Gate:

@@ -14,8 +14,9 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from . import steps
+from .attention import clamp_alpha, sigmoid
 from .checks import check_size, real_array
-from .gates import Gate, Side, arelu, clamp_alpha, sigmoid
+from .gates import Gate, Side, arelu
 from .grids import grid as grid_of
 from .smooth_functions import Smooth
 from .step_settings import (

@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Max, Min, Piecewise, Rational
 
-from iatcore.gates import clamp_alpha
+from iatcore.attention import clamp_alpha
 from iatcore.operators import ELSA, AReLU
 
 from ..ledger import Proof, Verdict, claim

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iatcore import gates, steps
+from iatcore import steps
+from iatcore.attention import sigmoid
 from iatcore.gates import Side
 
 from ..team import join_torch_team
@@ -177,7 +178,7 @@ class _AReLU(torch.autograd.Function):
         a, (lowest, highest) = alpha.item(), clamp_ends(alpha.dtype)
         ctx.clamped = min(max(a, lowest), highest)
         ctx.side = (a > ctx.clamped) - (a < ctx.clamped)
-        ctx.sigmoid = gates.sigmoid(beta.item())
+        ctx.sigmoid = sigmoid(beta.item())
         ctx.settings = residual, keep_alive
         u = torch.empty_like(x, memory_format=torch.preserve_format)
         steps.two_slopes(flat(x, ctx.order), ctx.clamped, residual + ctx.sigmoid, "right", flat(u, ctx.order))
