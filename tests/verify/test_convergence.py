@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
-from iatcore import IAT, basis
-from verify.convergence import discretization_order
+from iatcore import GDNN, IAT, basis
+from verify.convergence import discretization_order, leading_constant, predicted_order, width_order
 
 
 @pytest.mark.parametrize(
@@ -26,3 +31,55 @@ def test_exact_meshes_have_no_order():
     assert result.errors == (0.0, 0.0) and np.isnan(result.order)
     with pytest.raises(ValueError, match="at least two"):
         discretization_order(IAT(basis("rect", 2), basis("rect", 2)), np.eye(2), (2,))
+
+
+FAMILIES = ("rect", "pwl", "pwq", "fourier", "rect-w", "pwl-w")
+
+
+@pytest.mark.parametrize("q", FAMILIES)
+@pytest.mark.parametrize("p", FAMILIES)
+def test_observed_orders_are_the_predicted_ones(p, q):
+    iat = IAT(basis(p, 4), basis(q, 4))
+    z = np.random.default_rng(1).normal(size=(300, 4))
+    # no mesh fits the cells of four or five functions
+    meshes = (101, 203, 401, 809)
+    for of in ("u", "S"):
+        found = discretization_order(iat, z, meshes, of)
+        assert found.order == pytest.approx(predicted_order(iat.p, iat.q, meshes, of), abs=0.35)
+        low, high = found.interval
+        assert low < found.order < high
+
+
+def test_aligned_meshes_are_exact_or_of_second_order():
+    rect, fourier = basis("rect", 4), basis("fourier", 4)
+    assert predicted_order(rect, rect, (8, 16)) == np.inf
+    assert discretization_order(IAT(rect, rect), np.eye(4), (8, 16)).errors == pytest.approx((0, 0), abs=1e-15)
+    assert predicted_order(fourier, rect, (100, 200)) == 2
+    found = discretization_order(
+        IAT(fourier, rect), np.random.default_rng(0).normal(size=(300, 4)), (100, 200, 400, 800)
+    )
+    assert found.order == pytest.approx(2, abs=0.3)
+
+
+@pytest.mark.parametrize(("p", "q"), [("pwl", "pwl"), ("fourier", "pwq"), ("pwq", "pwq")])
+def test_the_leading_constant_is_the_measured_one(p, q):
+    iat = IAT(basis(p, 5), basis(q, 5))
+    z = np.random.default_rng(2).normal(size=(200, 5))
+    measured, leading = leading_constant(iat, z, 3200)
+    assert measured == pytest.approx(leading, rel=0.02)
+
+
+def test_plain_networks_approach_the_continuous_one():
+    network = GDNN.random(2, 1, [(basis("pwl", 4), basis("pwl", 4))] * 2, rng=3)
+    found = width_order(network, np.random.default_rng(0).uniform(-1, 1, (100, 2)), (101, 203, 401, 809))
+    assert found.order == pytest.approx(2, abs=0.4)
+    other: Any = "v"
+    with pytest.raises(ValueError, match="of must be"):
+        discretization_order(IAT(basis("pwl", 2), basis("pwl", 2)), np.eye(2), (2, 4), other)
+
+
+@pytest.mark.parametrize("script", ["mesh_order", "leading_constant", "width", "mutate"])
+def test_scripts_say_what_they_do(script):
+    path = Path(__file__).parents[2] / "scripts" / f"{script}.py"
+    result = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, check=True)
+    assert "usage" in result.stdout and "--" in result.stdout

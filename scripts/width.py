@@ -1,0 +1,38 @@
+"""A plain ReLU network of width M against the continuous-width network that it discretizes, M growing.
+
+.venv/bin/python scripts/width.py --help
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from iatcore import GDNN, basis
+from verify.convergence import width_order
+
+PAIRS = (("pwl", "pwl"), ("fourier", "pwq"), ("pwq", "fourier"), ("rect", "rect"))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--size", type=int, default=6)
+    parser.add_argument("--depth", type=int, default=2, help="hidden layers")
+    parser.add_argument("--widths", type=int, nargs="+", default=[51, 101, 203, 401, 809])
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    x = rng.uniform(-1, 1, (100, 2))
+    print(f"{'p / q':20}{'order':>8}{'95 %':>18}   errors")
+    for p, q in PAIRS:
+        layers = [(basis(p, options.size), basis(q, options.size))] * options.depth
+        found = width_order(GDNN.random(2, 1, layers, rng=rng), x, options.widths)
+        low, high = found.interval
+        errors = "  ".join(f"{e:.2e}" for e in found.errors)
+        print(f"{p + ' / ' + q:20}{found.order:8.2f}{f'[{low:.2f}, {high:.2f}]':>18}   {errors}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
