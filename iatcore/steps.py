@@ -86,14 +86,15 @@ def flat_values(values: list[Array], kind: type, bands: Bands, groups: int) -> A
     Raises:
         ValueError: not one array for each diagonal, or one that does not hold ``groups`` sets of step values.
     """
+    if len(values) == len(bands.grids) == 1 and np.size(values[0]) == groups * (len(bands.grids[0]) + 1):
+        # the way of nearly every call, kept short
+        return np.asarray(values[0]).reshape(-1).astype(kind, copy=False)
     if len(values) != len(bands.grids):
         raise ValueError(f"values must be {len(bands.grids)} arrays, one for each diagonal, got {len(values)}")
     for k, v, points in zip(bands.numbers, values, bands.grids, strict=True):
         if np.size(v) != groups * (len(points) + 1):
             expected = (groups, len(points) + 1)
             raise ValueError(f"values of diagonal {k} must have shape {expected}, got {np.shape(v)}")
-    if len(values) == 1:
-        return np.asarray(values[0]).reshape(-1).astype(kind, copy=False)
     return np.concatenate([np.asarray(v).reshape(-1) for v in values]).astype(kind, copy=False)
 
 

@@ -31,7 +31,7 @@ def _implementation(z: Tensor) -> Any:
 
 def check_values(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> None:
     """ValueError unless there is a tensor of the right size for every diagonal."""
-    groups = math.prod(layout.features)
+    groups = math.prod(layout.features) if layout.features else 1
     for k, v, points in zip(bands.numbers, values, bands.grids, strict=True):
         if v.numel() != groups * (len(points) + 1):
             expected = (*layout.features, len(points) + 1)
