@@ -49,8 +49,14 @@ class Bands:
     side: Side = "left"
 
     @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Intervals of each grid."""
+        return tuple(len(points) + 1 for points in self.grids)
+
+    @cached_property
     def _hash(self) -> int:
-        return hash((self.numbers, self.grids, self.side))
+        # numbers alone: hashes of strings differ from process to process, and this one travels with a pickle
+        return hash((self.numbers, self.grids, self.side == "left"))
 
     def __hash__(self) -> int:
         return self._hash
@@ -60,7 +66,7 @@ class Bands:
 def _tables(bands: Bands, kind: type, groups: int) -> tuple[Array, Array, Array, Array]:
     looked = [lookup(points, kind, bands.side) for points in bands.grids]
     sizes = [len(t.thresholds) for t in looked]
-    widths = [len(points) + 1 for points in bands.grids]
+    widths = bands.widths
     at, value_at = np.cumsum([0, *sizes]), np.cumsum([0, *(groups * w for w in widths)])
     reals = [(t.rate, t.shift, t.top if t.cells else kind(len(t.thresholds))) for t in looked]
     integers = [
@@ -86,16 +92,19 @@ def flat_values(values: list[Array], kind: type, bands: Bands, groups: int) -> A
     Raises:
         ValueError: not one array for each diagonal, or one that does not hold ``groups`` sets of step values.
     """
-    if len(values) == len(bands.grids) == 1 and np.size(values[0]) == groups * (len(bands.grids[0]) + 1):
-        # the way of nearly every call, kept short
-        return np.asarray(values[0]).reshape(-1).astype(kind, copy=False)
     if len(values) != len(bands.grids):
         raise ValueError(f"values must be {len(bands.grids)} arrays, one for each diagonal, got {len(values)}")
-    for k, v, points in zip(bands.numbers, values, bands.grids, strict=True):
-        if np.size(v) != groups * (len(points) + 1):
-            expected = (groups, len(points) + 1)
-            raise ValueError(f"values of diagonal {k} must have shape {expected}, got {np.shape(v)}")
-    return np.concatenate([np.asarray(v).reshape(-1) for v in values]).astype(kind, copy=False)
+    for k, v, width in zip(bands.numbers, values, bands.widths, strict=True):
+        if np.size(v) != groups * width:
+            raise ValueError(f"values of diagonal {k} must have shape {(groups, width)}, got {np.shape(v)}")
+    return flat([np.asarray(v) for v in values], kind)
+
+
+def flat(values: list[Array], kind: type) -> Array:
+    """Arrays one after another in one dtype; without a copy if it is one array of that dtype."""
+    if len(values) == 1:
+        return values[0].reshape(-1).astype(kind, copy=False)
+    return np.concatenate([v.reshape(-1) for v in values]).astype(kind, copy=False)
 
 
 def forward(z: Array, values: Array, bands: Bands, view: View, out: Array, keep: bool) -> Array:
@@ -110,7 +119,7 @@ def forward(z: Array, values: Array, bands: Bands, view: View, out: Array, keep:
     """
     kind = z.dtype.type
     tables = _tables(bands, kind, view.groups)
-    keep = keep and max(map(len, bands.grids)) < 256
+    keep = keep and max(bands.widths) <= 256
     # those of components without a partner on a diagonal are read, but without effect: zeros
     bins = (
         (np.zeros if bands.numbers != (0,) else np.empty)((len(bands.numbers), z.size), np.uint8) if keep else NO_BINS
@@ -139,7 +148,7 @@ def backward(z: Array, g: Array, values: Array, bands: Bands, view: View, out: A
     total = sums.sum(axis=0) if tasks > 1 else sums[0]
     if len(bands.grids) == 1:
         return [total.reshape(view.groups, -1)]
-    cuts = np.cumsum([view.groups * (len(points) + 1) for points in bands.grids])[:-1]
+    cuts = np.cumsum([view.groups * width for width in bands.widths])[:-1]
     return [part.reshape(view.groups, -1) for part in np.split(total, cuts)]
 
 

@@ -82,12 +82,13 @@ class Plan:
 
     def restore(self, sums: np.ndarray, values: Tensor, layout: Layout) -> Tensor:
         """The inverse of :meth:`arrange`, in the shape and dtype of the step values."""
-        found = torch.from_numpy(sums)
-        if self.features is not None:
-            sizes = [layout.features[d] for d in self.features]
-            back = sorted(range(len(sizes)), key=lambda d: self.features[d])  # type: ignore[index]
-            found = found.view(*sizes, -1).permute(*back, -1)
-        return found.reshape(values.shape).to(values.dtype)
+        sums = sums.astype(KINDS[values.dtype])
+        features = self.features
+        if features is not None:
+            sizes = [layout.features[d] for d in features]
+            back = sorted(range(len(sizes)), key=lambda d: features[d])
+            sums = np.ascontiguousarray(sums.reshape(*sizes, -1).transpose(*back, len(sizes)))
+        return torch.from_numpy(sums.reshape(values.shape))
 
 
 class _StepMatrix(torch.autograd.Function):
@@ -97,11 +98,10 @@ class _StepMatrix(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, plan: Plan, bands: steps.Bands, layout: Layout, *values: Tensor) -> Tensor:
         ctx.plan, ctx.bands, ctx.layout = plan, bands, layout
         u = torch.empty_like(z, memory_format=torch.preserve_format)
-        flat_values = steps.flat_values(
-            [plan.arrange(v, layout) for v in values], KINDS[z.dtype], bands, plan.view.groups
-        )
+        # the memory of the parameters, or a copy of them: save_for_backward notices if they change
+        ctx.values = steps.flat([plan.arrange(v, layout) for v in values], KINDS[z.dtype])
         ctx.bins = steps.forward(
-            flat(z, plan.order), flat_values, bands, plan.view, flat(u, plan.order), any(ctx.needs_input_grad)
+            flat(z, plan.order), ctx.values, bands, plan.view, flat(u, plan.order), any(ctx.needs_input_grad)
         )
         ctx.save_for_backward(z, *values)
         return u
@@ -117,13 +117,10 @@ class _StepMatrix(torch.autograd.Function):
             return first, None, None, None, *others
         plan, order = ctx.plan, ctx.plan.order
         gradient = torch.empty_like(z, memory_format=torch.preserve_format)
-        flat_values = steps.flat_values(
-            [plan.arrange(v, ctx.layout) for v in values], KINDS[z.dtype], ctx.bands, plan.view.groups
-        )
         sums = steps.backward(
             flat(z, order),
             flat(like(g, order), order),
-            flat_values,
+            ctx.values,
             ctx.bands,
             plan.view,
             flat(gradient, order),

@@ -29,12 +29,12 @@ def _implementation(z: Tensor) -> Any:
     return cpu if z.device.type == "cpu" and z.dtype in EXACT else reference
 
 
-def check_values(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> None:
+def check_values(values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> None:
     """ValueError unless there is a tensor of the right size for every diagonal."""
     groups = math.prod(layout.features) if layout.features else 1
-    for k, v, points in zip(bands.numbers, values, bands.grids, strict=True):
-        if v.numel() != groups * (len(points) + 1):
-            expected = (*layout.features, len(points) + 1)
+    for k, v, width in zip(bands.numbers, values, bands.widths, strict=True):
+        if v.numel() != groups * width:
+            expected = (*layout.features, width)
             raise ValueError(f"values of diagonal {k} must have shape {expected}, got {tuple(v.shape)}")
 
 
@@ -51,7 +51,7 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
     Raises:
         TypeError: complex or bool tensors.
     """
-    check_values(z, values, bands, layout)
+    check_values(values, bands, layout)
     if z.dtype in EXACT and z.device.type == "cpu" and all(v.dtype == z.dtype for v in values):
         # nothing to convert: the way of nearly every call, kept short
         return cpu.step_matrix(z, values, bands, layout)
@@ -67,7 +67,7 @@ def trained_step_matrix(
 ) -> Tensor:
     """:func:`.reference.trained_step_matrix`; dtypes as :func:`step_matrix`."""
     dtype, x = result_dtype(z, "z"), computable(z, "z")
-    check_values(z, values, bands, layout)
+    check_values(values, bands, layout)
     values = tuple(v.to(x.dtype) for v in values)
     points = tuple(p.to(dtype) for p in points)
     return reference.trained_step_matrix(x, values, points, bands, layout, width).to(dtype)

@@ -7,7 +7,7 @@ are those of the product of step values with z and with the incoming gradient.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -19,8 +19,7 @@ LOWEST, HIGHEST = 0.01, 0.99
 """Where AReLU clamps alpha."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Where a matrix acts and which entries have step values of their own.
 
     Attributes:
