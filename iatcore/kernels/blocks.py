@@ -130,6 +130,22 @@ def gather_product(rows, ptr, index, value, source, out):
 
 
 @njit(**INLINE)
+def gather_products(rows, ptr, index, value, source, out, second):
+    """:func:`gather_product` for two blocks; those of the second start ``second`` bytes later."""
+    k = int_at(ptr, 0)
+    for i in range(rows):
+        total, total_2 = splat(0.0), splat(0.0)
+        end = int_at(ptr, i + 1)
+        while k < end:
+            j, factor = int_at(index, k), real_at(value, k)
+            total = total + load(source, j) * factor
+            total_2 = total_2 + load(source + second, j) * factor
+            k += 1
+        store(out, i, total)
+        store(out + second, i, total_2)
+
+
+@njit(**INLINE)
 def constant_slope(rows, columns, slope, varied, matrix, source, out):
     """In lanes of one slope everywhere, ``out = slope * matrix @ source``: no cancellation between pieces."""
     if is_all(varied):

@@ -9,6 +9,9 @@ the set where it lies above the level is at most two intervals, given in closed 
 * the Jacobian-vector product and the decoupled form: pattern from z, ``h = p^T v``, tested with q.
 
 Nothing of the size of a mesh is ever formed, and nothing but z is needed for the derivative.
+
+A piece is one long chain of operations, each waiting for the one before; two blocks of eight samples side by side take
+hardly longer than one.
 """
 
 from __future__ import annotations
@@ -16,26 +19,20 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .blocks import INLINE, OPTIONS, constant_slope, gather_product, load_rows, scale_levels, store_rows
+from .blocks import INLINE, OPTIONS, constant_slope, gather_products, load_rows, scale_levels, store_rows
 from .memory import ROW, address, int_at, keep, load, real_at, store
-from .simd import LANES, absolute, fma, is_any, maximum, minimum, select, splat, sqrt
+from .simd import LANES, absolute, fill, first_half, fma, is_any, join, maximum, minimum, second_half, select, splat, sqrt
 from .tables import GATE, SIDE, gate_at, gate_entries, pack, side_at, side_entries
 from .team import share
 
 
 @njit(**INLINE)
 def linear_interval(a0, a1):
-    """``{t in [0, 1] : (1 - t) a0 + t a1 > 0}`` for a0, a1 of opposite sign, as (t, 1 - t) of both ends and width."""
+    """``{t in [0, 1] : (1 - t) a0 + t a1 > 0}`` for a0, a1 of opposite sign: its start t, its end 1 - t, its width."""
     inverse = 1.0 / (a0 - a1)
     root, rest = a0 * inverse, -(a1 * inverse)
     down = a0 > 0.0
-    return (
-        select(down, 0.0, root),
-        select(down, 1.0, rest),
-        select(down, root, 1.0),
-        select(down, rest, 0.0),
-        select(down, root, rest),
-    )
+    return select(down, 0.0, root), select(down, rest, 0.0), select(down, root, rest)
 
 
 @njit(**INLINE)
@@ -46,18 +43,17 @@ def discriminant(a0, a1, a2):
 
 
 @njit(**INLINE)
-def quadratic_intervals(a0, a1, a2):
-    """Where a quadratic in Bernstein form is positive, for coefficients of mixed sign.
+def quadratic_interval(a0, a1, a2):
+    """Where a quadratic in Bernstein form is positive, or where it is not, for coefficients of mixed sign.
 
     Roots in the projective coordinate ``t/(1 - t)`` solve ``a2 x^2 + 2 a1 x + a0 = 0``; with
     ``w = -(a1 + sign(a1) sqrt(disc))`` they are ``a0/w <= w/a2``, so that t and 1 - t both keep full relative accuracy.
 
     Returns:
-        two intervals, each as (t, 1 - t) of both ends and its width; the second is used only for
-        "positive at both ends, negative between", and has width 0 otherwise.
+        the start t and the end 1 - t of an interval, and its width; and the lanes that are positive at both ends, where
+        it is the interval on which the quadratic is *not* positive.
     """
     disc = discriminant(a0, a1, a2)
-    real = disc > 0.0
     radius = sqrt(maximum(disc, 0.0))
     w = select(a1 >= 0.0, -a1 - radius, radius - a1)
     # low root a0/w, high root w/a2
@@ -65,22 +61,15 @@ def quadratic_intervals(a0, a1, a2):
     low, low_rest = a0 * low_inverse, w * low_inverse
     high, high_rest = w * high_inverse, a2 * high_inverse
     starts, ends = a0 > 0.0, a2 > 0.0
-    both, neither = starts & ends, (a0 <= 0.0) & (a2 <= 0.0)
-    single, dips = ~(both | neither), both & real
+    single = starts ^ ends
     # signs are compared, not multiplied: a product of tiny numbers may underflow
     use_high = ((w > 0.0) & (a2 > 0.0)) | ((w < 0.0) & (a2 < 0.0))
     one, one_rest = select(use_high, high, low), select(use_high, high_rest, low_rest)
-    gap = radius * 2.0 * absolute(low_rest * high_inverse)
-    # first interval
-    left = select(neither, low, select(single & ends, one, 0.0))
-    left_rest = select(neither, low_rest, select(single & ends, one_rest, 1.0))
-    right = select(neither, high, select(single & starts, one, select(dips, low, 1.0)))
-    right_rest = select(neither, high_rest, select(single & starts, one_rest, select(dips, low_rest, 0.0)))
-    width = select(
-        neither, select(real, gap, 0.0), select(single, select(starts, one, one_rest), select(dips, low, 1.0))
-    )
-    second = select(dips, high_rest, 0.0)
-    return left, left_rest, right, right_rest, width, high, high_rest, second
+    gap = select(disc > 0.0, radius * 2.0 * absolute(low_rest * high_inverse), 0.0)
+    left = select(single, select(ends, one, 0.0), low)
+    right_rest = select(single, select(starts, one_rest, 0.0), high_rest)
+    width = select(single, select(starts, one, one_rest), gap)
+    return left, right_rest, width, starts & ends
 
 
 @njit(**INLINE)
@@ -99,7 +88,7 @@ def interval_moments(degree_h, h0, h1, h2, degree_t, left, right_rest, width, fa
 
     The interval starts at ``left`` and ends ``right_rest`` before 1; t and 1 - t are sums of positive numbers.
     """
-    m0, m1, m2 = splat(0.0), splat(0.0), splat(0.0)
+    m0, m1, m2 = fill(left, 0.0), fill(left, 0.0), fill(left, 0.0)
     weight = width * factor
     if degree_h == 2:
         h1 = h1 * 2.0
@@ -148,6 +137,21 @@ def coefficients(block, ids, piece, degree):
 
 
 @njit(**INLINE)
+def load_pair(block, second, i):
+    """Row i of a block, and of the block that starts ``second`` bytes later, as one vector of 16."""
+    return join(load(block, i), load(block + second, i))
+
+
+@njit(**INLINE)
+def pair_coefficients(block, second, ids, piece, degree):
+    """:func:`coefficients` of two blocks."""
+    c0 = load_pair(block, second, int_at(ids, 3 * piece))
+    c1 = load_pair(block, second, int_at(ids, 3 * piece + 1)) if degree >= 1 else c0
+    c2 = load_pair(block, second, int_at(ids, 3 * piece + 2)) if degree >= 2 else c0
+    return c0, c1, c2
+
+
+@njit(**INLINE)
 def is_above(low, high, level, closed):
     """Lanes whose polynomial lies above the level almost everywhere; ``closed`` counts equality as above."""
     return (low >= level) if closed else ((low >= level) & (high > level))
@@ -164,85 +168,82 @@ def level_set(degree, a0, a1, a2, mixed):
     """Where a polynomial of degree 1 or 2 is positive, in the lanes ``mixed`` of mixed sign; width 0 in the others.
 
     Returns:
-        the start t and the end 1 - t of an interval, and its width; then the start of a second one that reaches to 1,
-        and its width.
+        the start t and the end 1 - t of an interval, and its width; and the lanes in which the polynomial is positive
+        outside of it instead of inside.
     """
     # the other lanes take part with a harmless polynomial, so that no nan arises
     a0 = select(mixed, a0, 1.0)
     if degree == 1:
-        left, _, _, right_rest, width = linear_interval(a0, select(mixed, a1, -1.0))
-        start, second = left, splat(0.0)
+        left, right_rest, width = linear_interval(a0, select(mixed, a1, -1.0))
+        outside = mixed ^ mixed
     else:
-        a1, a2 = select(mixed, a1, 0.0), select(mixed, a2, -1.0)
-        left, _, _, right_rest, width, start, _, second = quadratic_intervals(a0, a1, a2)
-    return left, right_rest, select(mixed, width, 0.0), start, select(mixed, second, 0.0)
+        left, right_rest, width, outside = quadratic_interval(a0, select(mixed, a1, 0.0), select(mixed, a2, -1.0))
+    return left, right_rest, select(mixed, width, 0.0), outside
 
 
 @njit(**INLINE)
-def crossing_moments(degree_f, a0, a1, a2, mixed, jump, degree_h, h0, h1, h2, degree_t, rule, points):
-    """Moments over ``{f > level}`` of one piece in the lanes where the level is crossed; ``a = f - level``."""
-    left, right_rest, width, start, second = level_set(degree_f, a0, a1, a2, mixed)
-    m0, m1, m2 = interval_moments(degree_h, h0, h1, h2, degree_t, left, right_rest, width, jump, rule, points)
-    twice = second > 0.0
-    if is_any(twice):
-        start = select(twice, start, 0.0)
-        n0, n1, n2 = interval_moments(degree_h, h0, h1, h2, degree_t, start, splat(0.0), second, jump, rule, points)
-        m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
-    return m0, m1, m2
-
-
-@njit(**INLINE)
-def add_row(sums, row, moment, mass, degree_h, h0, h1, h2):
-    """Add a moment of the crossed parts and the mass-matrix row of the whole part to ``sums[row]``."""
-    total = load(sums, row) + moment + h0 * real_at(mass, 0)
+def add_row(sums, second, row, moment, mass, degree_h, h0, h1, h2):
+    """Add a moment of the crossed parts and the mass-matrix row of the whole part to ``sums[row]`` of two blocks."""
+    total = moment + h0 * real_at(mass, 0)
     if degree_h >= 1:
         total = total + h1 * real_at(mass, 1)
     if degree_h >= 2:
         total = total + h2 * real_at(mass, 2)
-    store(sums, row, total)
+    # what the piece before has left there comes last: nothing waits for it
+    total = total + load_pair(sums, second, row)
+    store(sums, row, first_half(total))
+    store(sums + second, row, second_half(total))
 
 
 @njit(**INLINE)
 def integrate_pieces(
     pieces, state, ids_f, degree_f, integrands, ids_h, degree_h, sums, ids_t, degree_t,
-    mass, rule, points, widths, levels, count, jumps, base, closed,
+    mass, rule, points, widths, levels, count, jumps, base, closed, second,
 ):  # fmt: skip
-    """Add the moments over all pieces and gate levels to ``sums``; arrays are given by address.
+    """Add the moments over all pieces and gate levels to ``sums``, for two blocks of samples.
+
+    Arrays are given by address; those of the second block start ``second`` bytes later.
 
     Returns:
         the slope on the first piece, and the lanes whose slope is not the same everywhere.
     """
-    first_slope, varied = splat(base), splat(0.0) > 0.0
+    nothing = join(splat(0.0), splat(0.0))
+    first_slope, varied = nothing + base, nothing > 0.0
     for k in range(pieces):
-        f0, f1, f2 = coefficients(state, ids_f, k, degree_f)
-        h0, h1, h2 = coefficients(integrands, ids_h, k, degree_h)
+        f0, f1, f2 = pair_coefficients(state, second, ids_f, k, degree_f)
+        h0, h1, h2 = pair_coefficients(integrands, second, ids_h, k, degree_h)
         low, high = extremes(degree_f, f0, f1, f2)
         width = real_at(widths, k)
-        slope = splat(base)
-        m0, m1, m2 = splat(0.0), splat(0.0), splat(0.0)
+        slope = nothing + base
+        m0, m1, m2 = nothing, nothing, nothing
         for j in range(count):
-            level, jump = load(levels, j), real_at(jumps, j)
+            level, jump = load_pair(levels, second, j), real_at(jumps, j)
             above, below = is_above(low, high, level, closed), is_below(low, high, level, closed)
-            slope = slope + select(above, jump, 0.0)
             mixed = ~(above | below)
             varied = varied | mixed
             if is_any(mixed):
-                n0, n1, n2 = crossing_moments(
-                    degree_f, f0 - level, f1 - level, f2 - level, mixed, jump * width,
-                    degree_h, h0, h1, h2, degree_t, rule, points,
-                )  # fmt: skip
+                left, right_rest, length, outside = level_set(degree_f, f0 - level, f1 - level, f2 - level, mixed)
+                factor = nothing + jump * width
+                if degree_f == 2:
+                    # the whole piece less the interval
+                    above = above | outside
+                    factor = select(outside, -factor, factor)
+                n0, n1, n2 = interval_moments(
+                    degree_h, h0, h1, h2, degree_t, left, right_rest, length, factor, rule, points
+                )
                 m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+            slope = slope + select(above, jump, 0.0)
         if k == 0:
             first_slope = slope
         varied = varied | ~(slope == first_slope)
         whole = slope * width
         h0, h1, h2 = h0 * whole, h1 * whole, h2 * whole
         stride = 8 * (degree_h + 1)
-        add_row(sums, int_at(ids_t, 3 * k), m0, mass, degree_h, h0, h1, h2)
+        add_row(sums, second, int_at(ids_t, 3 * k), m0, mass, degree_h, h0, h1, h2)
         if degree_t >= 1:
-            add_row(sums, int_at(ids_t, 3 * k + 1), m1, mass + stride, degree_h, h0, h1, h2)
+            add_row(sums, second, int_at(ids_t, 3 * k + 1), m1, mass + stride, degree_h, h0, h1, h2)
         if degree_t >= 2:
-            add_row(sums, int_at(ids_t, 3 * k + 2), m2, mass + 2 * stride, degree_h, h0, h1, h2)
+            add_row(sums, second, int_at(ids_t, 3 * k + 2), m2, mass + 2 * stride, degree_h, h0, h1, h2)
     return first_slope, varied
 
 
@@ -281,7 +282,9 @@ def local_rows(z, h, out, same, tables, start, stop):
         int_at(at, 3 * SIDE + GATE + 3), int_at(at, 3 * SIDE + GATE + 4), int_at(at, 3 * SIDE + GATE + 5),
     )  # fmt: skip
     size_f, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
-    scratch = np.empty((size_f + count_f + size_h + count_h + count_t + size_t + m, LANES))
+    rows = size_f + count_f + size_h + count_h + count_t + size_t + m
+    second = rows * ROW
+    scratch = np.empty((2 * rows, LANES))
     at_z = address(scratch)
     at_state = at_z + size_f * ROW
     at_h, at_integrands = at_state + count_f * ROW, at_state + (count_f + size_h) * ROW
@@ -289,30 +292,42 @@ def local_rows(z, h, out, same, tables, start, stop):
     at_out, at_levels = at_sums + count_t * ROW, at_sums + (count_t + size_t) * ROW
     if same:
         at_h, at_integrands = at_z, at_state
-    exponent, exponent_h = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    exponent, exponent_2 = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    exponent_h, exponent_h_2 = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     scale_levels(gate_levels, m, exponent, at_levels)
-    for first in range(start, stop, LANES):
-        lanes = min(LANES, stop - first)
+    scale_levels(gate_levels, m, exponent, at_levels + second)
+    for first in range(start, stop, 2 * LANES):
+        middle = min(first + LANES, stop)
+        lanes, lanes_2 = middle - first, min(LANES, stop - middle)
         ordinary = load_rows(z, first, lanes, at_z, exponent)
-        if not ordinary:
+        ordinary_2 = load_rows(z, middle, lanes_2, at_z + second, exponent_2)
+        if not (ordinary and ordinary_2):
             scale_levels(gate_levels, m, exponent, at_levels)
-        gather_product(count_f, ptr_f, index_f, value_f, at_z, at_state)
+            scale_levels(gate_levels, m, exponent_2, at_levels + second)
+        gather_products(count_f, ptr_f, index_f, value_f, at_z, at_state, second)
         if not same:
             ordinary = load_rows(h, first, lanes, at_h, exponent_h) and ordinary
-            gather_product(count_h, ptr_h, index_h, value_h, at_h, at_integrands)
+            ordinary_2 = load_rows(h, middle, lanes_2, at_h + second, exponent_h_2) and ordinary_2
+            gather_products(count_h, ptr_h, index_h, value_h, at_h, at_integrands, second)
         for i in range(count_t):
             store(at_sums, i, splat(0.0))
+            store(at_sums + second, i, splat(0.0))
         slope, varied = integrate_pieces(
             pieces, at_state, ids_f, degree_f, at_integrands, ids_h, degree_h, at_sums, ids_t, degree_t, mass, rule,
-            points, widths, at_levels, m, jumps, base, closed,
+            points, widths, at_levels, m, jumps, base, closed, second,
         )  # fmt: skip
-        gather_product(size_t, out_ptr, out_index, out_value, at_sums, at_out)
-        constant_slope(size_t, size_h, slope, varied, whole, at_h, at_out)
+        gather_products(size_t, out_ptr, out_index, out_value, at_sums, at_out, second)
+        constant_slope(size_t, size_h, first_half(slope), first_half(varied), whole, at_h, at_out)
+        constant_slope(size_t, size_h, second_half(slope), second_half(varied), whole, at_h + second, at_out + second)
         store_rows(at_out, first, lanes, out, ordinary, exponent if same else exponent_h, exponent)
-        if not ordinary:
-            exponent[:] = 0
-            exponent_h[:] = 0
+        store_rows(
+            at_out + second, middle, lanes_2, out, ordinary_2, exponent_2 if same else exponent_h_2, exponent_2
+        )
+        if not (ordinary and ordinary_2):
+            for numbers in (exponent, exponent_2, exponent_h, exponent_h_2):
+                numbers[:] = 0
             scale_levels(gate_levels, m, exponent, at_levels)
+            scale_levels(gate_levels, m, exponent_2, at_levels + second)
     keep(scratch)
 
 

@@ -66,25 +66,21 @@ def local_pattern_moments(
         for j in range(count):
             level, jump = load(levels, j), real_at(jumps, j)
             above, below = is_above(low, high, level, closed), is_below(low, high, level, closed)
-            whole = whole + select(above, jump, 0.0)
             mixed = ~(above | below)
             varied = varied | mixed
-            if not is_any(mixed):
-                continue
-            left, right_rest, length, begin, second = level_set(degree_f, f0 - level, f1 - level, f2 - level, mixed)
-            n0, n1, n2 = local_crossing_nodes(
-                waves_to_poly, left, right_rest, length, jump * factor, start, width, rule, points, waves, n, degree,
-                h0, h1, h2, sums,
-            )  # fmt: skip
-            m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
-            twice = second > 0.0
-            if is_any(twice):
-                begin = select(twice, begin, 0.0)
+            if is_any(mixed):
+                left, right_rest, length, outside = level_set(degree_f, f0 - level, f1 - level, f2 - level, mixed)
+                share = splat(jump * factor)
+                if degree_f == 2:
+                    # the whole cell less the interval
+                    above = above | outside
+                    share = select(outside, -share, share)
                 n0, n1, n2 = local_crossing_nodes(
-                    waves_to_poly, begin, splat(0.0), second, jump * factor, start, width, rule, points, waves, n,
-                    degree, h0, h1, h2, sums,
+                    waves_to_poly, left, right_rest, length, share, start, width, rule, points, waves, n, degree,
+                    h0, h1, h2, sums,
                 )  # fmt: skip
                 m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+            whole = whole + select(above, jump, 0.0)
         if c == 0:
             first_slope = whole
         varied = varied | ~(whole == first_slope)
