@@ -16,7 +16,7 @@ from .blocks import (
     store_rows,
 )
 from .localwave import local_pattern_moments
-from .memory import ROW, address, int_at, keep, load, lookup, real_at, store, store_int
+from .memory import ROW, address, first_line, int_at, keep, load, lookup, real_at, store, store_int
 from .simd import LANES, bits, lanes_of, select, splat
 from .tables import GATE, SIDE, WAVES, gate_at, gate_entries, pack, side_at, side_entries, waves_at
 from .team import share
@@ -117,8 +117,8 @@ def crossing_rows(z, h, out, kind, same, tables, saved, mode, start, stop):
     chi_rows = 2 * (n_h + n_t + 1) if kind == WAVE_TO_WAVE else 1
     total = size + size_h + size_t + 2 * n_h + 2 + functionals + test_rows + 3 * cells + cells + 3 * (cells + 1)
     total += wave_rows + 4 * capacity + m + max(m, 1) + 2 + trig_rows(n, half, capacity)
-    scratch = np.empty((total + chi_rows + 1, LANES))
-    at_z = address(scratch)
+    scratch = np.empty((total + chi_rows + 2, LANES))
+    at_z = first_line(scratch)
     at_h = at_z + size * ROW
     at_out = at_h + size_h * ROW
     at_waves_h = at_out + size_t * ROW
@@ -241,8 +241,9 @@ def local_wave_rows(z, h, out, kind, tables, start, stop):
     to_poly = kind == WAVE_TO_POLY
     size, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
     test_rows = functionals if to_poly else 2 * n + 2
-    scratch = np.empty((size + size_h + size_t + 2 * functionals + 2 * n + 2 + test_rows + 3 * cells + m, LANES))
-    at_z = address(scratch)
+    rows = size + size_h + size_t + 2 * functionals + 2 * n + 2 + test_rows + 3 * cells + m
+    scratch = np.empty((rows + 1, LANES))
+    at_z = first_line(scratch)
     at_h = at_z + size * ROW
     at_out = at_h + size_h * ROW
     at_state = at_out + size_t * ROW

@@ -20,8 +20,22 @@ import numpy as np
 from numba import njit
 
 from .blocks import INLINE, OPTIONS, constant_slope, gather_products, load_rows, scale_levels, store_rows
-from .memory import ROW, address, int_at, keep, load, real_at, store
-from .simd import LANES, absolute, fill, first_half, fma, is_any, join, maximum, minimum, second_half, select, splat, sqrt
+from .memory import ROW, address, first_line, int_at, keep, load, real_at, store
+from .simd import (
+    LANES,
+    absolute,
+    fill,
+    first_half,
+    fma,
+    is_any,
+    join,
+    maximum,
+    minimum,
+    second_half,
+    select,
+    splat,
+    sqrt,
+)
 from .tables import GATE, SIDE, gate_at, gate_entries, pack, side_at, side_entries
 from .team import share
 
@@ -284,8 +298,8 @@ def local_rows(z, h, out, same, tables, start, stop):
     size_f, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
     rows = size_f + count_f + size_h + count_h + count_t + size_t + m
     second = rows * ROW
-    scratch = np.empty((2 * rows, LANES))
-    at_z = address(scratch)
+    scratch = np.empty((2 * rows + 1, LANES))
+    at_z = first_line(scratch)
     at_state = at_z + size_f * ROW
     at_h, at_integrands = at_state + count_f * ROW, at_state + (count_f + size_h) * ROW
     at_sums = at_integrands + count_h * ROW
@@ -320,9 +334,7 @@ def local_rows(z, h, out, same, tables, start, stop):
         constant_slope(size_t, size_h, first_half(slope), first_half(varied), whole, at_h, at_out)
         constant_slope(size_t, size_h, second_half(slope), second_half(varied), whole, at_h + second, at_out + second)
         store_rows(at_out, first, lanes, out, ordinary, exponent if same else exponent_h, exponent)
-        store_rows(
-            at_out + second, middle, lanes_2, out, ordinary_2, exponent_2 if same else exponent_h_2, exponent_2
-        )
+        store_rows(at_out + second, middle, lanes_2, out, ordinary_2, exponent_2 if same else exponent_h_2, exponent_2)
         if not (ordinary and ordinary_2):
             for numbers in (exponent, exponent_2, exponent_h, exponent_h_2):
                 numbers[:] = 0
