@@ -11,6 +11,8 @@ from .bases import Basis, basis
 from .gram import gram
 from .kernels import fused
 from .kernels.local import local_batch, local_tables
+from .kernels.memory import ROW
+from .kernels.simd import LANES
 from .pattern import crossing_capacity
 from .plan import local_plan, wave_frame, wave_grid, waves
 
@@ -41,8 +43,11 @@ def saved_room(n: int) -> int:
 
 
 def crossing_store(blocks: int, slots: int) -> Crossings:
-    arrays = (np.empty((blocks, slots, 8)), np.empty((blocks, slots + 1), np.int64), np.empty(blocks, np.int64))
-    return Crossings(tuple(a.ctypes.data for a in arrays), arrays)  # type: ignore[arg-type]
+    positions = np.empty((blocks * slots + 1) * LANES)
+    arrays = (positions, np.empty((blocks, slots + 1), np.int64), np.empty(blocks, np.int64))
+    # rows of positions start at cache lines
+    first = -(-positions.ctypes.data // ROW) * ROW
+    return Crossings((first, arrays[1].ctypes.data, arrays[2].ctypes.data), arrays)
 
 
 class LocalRunner:
