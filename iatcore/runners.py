@@ -51,6 +51,8 @@ def crossing_store(blocks: int, slots: int) -> Crossings:
 
 
 class LocalRunner:
+    block = 2 * LANES
+
     def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
         a, whole = local_plan(p, q), gram(p, q)
         constants = (a.rule, a.widths)
@@ -65,6 +67,8 @@ class LocalRunner:
 
 
 class LocalWaveRunner:
+    block = LANES
+
     def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
         w = waves(q)
         f, whole = wave_frame(p, w.n, by_parts=False, constant=True), gram(p, q)
@@ -81,6 +85,8 @@ class LocalWaveRunner:
 
 
 class WaveRunner:
+    block = LANES
+
     def __init__(self, p: Basis, q: Basis, gate: Any) -> None:
         w = waves(p)
         self.both = is_wave(q)

@@ -325,7 +325,7 @@ class IAT:
         self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any = None, mode: int = fused.RECOMPUTE
     ) -> None:
         kernel, args = self._runner.prepare(z, h, out, direction, same, saved, mode)
-        over_rows(kernel, len(z), self._runner.cost, *args)
+        over_rows(kernel, len(z), self._runner.cost, *args, block=self._runner.block)
 
     def _empty_crossings(self, batch: int) -> Any:
         if len(self.gate.jumps) != 1:

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 
 from .blocks import INLINE, OPTIONS, constant_slope, gather_products, load_rows, scale_levels, store_rows
-from .memory import ROW, address, first_line, int_at, keep, load, real_at, store
+from .memory import ROW, address, first_line, int_at, keep, load, real_at, store, store_int
 from .simd import (
     LANES,
     absolute,
@@ -35,9 +35,13 @@ from .simd import (
     select,
     splat,
     sqrt,
+    unlikely,
 )
 from .tables import GATE, SIDE, gate_at, gate_entries, pack, side_at, side_entries
 from .team import share
+
+NEARLY_ALL = 0.9375
+"""Wider parts of a piece are not subtracted from it."""
 
 
 @njit(**INLINE)
@@ -57,33 +61,48 @@ def discriminant(a0, a1, a2):
 
 
 @njit(**INLINE)
-def quadratic_interval(a0, a1, a2):
-    """Where a quadratic in Bernstein form is positive, or where it is not, for coefficients of mixed sign.
+def quadratic_roots(a0, a1, a2):
+    """Both roots of a quadratic in Bernstein form, for coefficients of mixed sign.
 
     Roots in the projective coordinate ``t/(1 - t)`` solve ``a2 x^2 + 2 a1 x + a0 = 0``; with
     ``w = -(a1 + sign(a1) sqrt(disc))`` they are ``a0/w <= w/a2``, so that t and 1 - t both keep full relative accuracy.
 
     Returns:
-        the start t and the end 1 - t of an interval, and its width; and the lanes that are positive at both ends, where
-        it is the interval on which the quadratic is *not* positive.
+        t and 1 - t of the low root, t and 1 - t of the high one, whether the high one is that in [0, 1] if there is
+        one, and the distance of both, 0 if they are not real.
     """
     disc = discriminant(a0, a1, a2)
     radius = sqrt(maximum(disc, 0.0))
     w = select(a1 >= 0.0, -a1 - radius, radius - a1)
     # low root a0/w, high root w/a2
     low_inverse, high_inverse = 1.0 / (a0 + w), 1.0 / (w + a2)
-    low, low_rest = a0 * low_inverse, w * low_inverse
-    high, high_rest = w * high_inverse, a2 * high_inverse
-    starts, ends = a0 > 0.0, a2 > 0.0
-    single = starts ^ ends
+    low_rest = w * low_inverse
     # signs are compared, not multiplied: a product of tiny numbers may underflow
     use_high = ((w > 0.0) & (a2 > 0.0)) | ((w < 0.0) & (a2 < 0.0))
-    one, one_rest = select(use_high, high, low), select(use_high, high_rest, low_rest)
     gap = select(disc > 0.0, radius * 2.0 * absolute(low_rest * high_inverse), 0.0)
+    return a0 * low_inverse, low_rest, w * high_inverse, a2 * high_inverse, use_high, gap
+
+
+@njit(**INLINE)
+def quadratic_interval(a0, a1, a2):
+    """Where a quadratic in Bernstein form is positive, for coefficients of mixed sign, as one interval.
+
+    Where it is positive at both ends and negative between, the interval between is given instead; unless nearly nothing
+    is left beside it, which would then be a difference without digits.
+
+    Returns:
+        the start t and the end 1 - t of the interval, and its width; the lanes in which the quadratic is positive
+        outside of it instead of inside; those whose two intervals are left to :func:`add_apart`, with width 0.
+    """
+    low, low_rest, high, high_rest, use_high, gap = quadratic_roots(a0, a1, a2)
+    starts, ends = a0 > 0.0, a2 > 0.0
+    single, both = starts ^ ends, starts & ends
+    one, one_rest = select(use_high, high, low), select(use_high, high_rest, low_rest)
     left = select(single, select(ends, one, 0.0), low)
     right_rest = select(single, select(starts, one_rest, 0.0), high_rest)
-    width = select(single, select(starts, one, one_rest), gap)
-    return left, right_rest, width, starts & ends
+    apart = both & (gap > NEARLY_ALL)
+    width = select(single, select(starts, one, one_rest), select(apart, 0.0, gap))
+    return left, right_rest, width, both & ~apart, apart
 
 
 @njit(**INLINE)
@@ -182,17 +201,37 @@ def level_set(degree, a0, a1, a2, mixed):
     """Where a polynomial of degree 1 or 2 is positive, in the lanes ``mixed`` of mixed sign; width 0 in the others.
 
     Returns:
-        the start t and the end 1 - t of an interval, and its width; and the lanes in which the polynomial is positive
-        outside of it instead of inside.
+        as :func:`quadratic_interval`.
     """
     # the other lanes take part with a harmless polynomial, so that no nan arises
     a0 = select(mixed, a0, 1.0)
     if degree == 1:
         left, right_rest, width = linear_interval(a0, select(mixed, a1, -1.0))
-        outside = mixed ^ mixed
-    else:
-        left, right_rest, width, outside = quadratic_interval(a0, select(mixed, a1, 0.0), select(mixed, a2, -1.0))
-    return left, right_rest, select(mixed, width, 0.0), outside
+        none = mixed ^ mixed
+        return left, right_rest, select(mixed, width, 0.0), none, none
+    left, right_rest, width, outside, apart = quadratic_interval(a0, select(mixed, a1, 0.0), select(mixed, a2, -1.0))
+    return left, right_rest, select(mixed, width, 0.0), outside, apart
+
+
+@njit(**INLINE)
+def ends_apart(a0, a1, a2, mixed):
+    """The two intervals that :func:`quadratic_interval` leaves: the end t and 1 - t of the first, which starts at 0;
+    the start t and 1 - t of the second, which ends at 1. Widths are 0 in all other lanes."""
+    _, _, _, _, apart = level_set(2, a0, a1, a2, mixed)
+    low, low_rest, high, high_rest, _, _ = quadratic_roots(
+        select(apart, a0, 1.0), select(apart, a1, 0.0), select(apart, a2, -1.0)
+    )
+    # in other lanes a root may be at infinity
+    low, low_rest = select(apart, low, 0.0), select(apart, low_rest, 0.0)
+    return low, low_rest, select(apart, high, 0.0), select(apart, high_rest, 0.0)
+
+
+@njit(**INLINE)
+def add_pair(sums, second, row, value):
+    """Add a vector of 16 to ``sums[row]`` of two blocks."""
+    total = value + load_pair(sums, second, row)
+    store(sums, row, first_half(total))
+    store(sums + second, row, second_half(total))
 
 
 @njit(**INLINE)
@@ -204,25 +243,49 @@ def add_row(sums, second, row, moment, mass, degree_h, h0, h1, h2):
     if degree_h >= 2:
         total = total + h2 * real_at(mass, 2)
     # what the piece before has left there comes last: nothing waits for it
-    total = total + load_pair(sums, second, row)
-    store(sums, row, first_half(total))
-    store(sums + second, row, second_half(total))
+    add_pair(sums, second, row, total)
+
+
+@njit(**INLINE)
+def add_apart(
+    k, j, state, ids_f, integrands, ids_h, degree_h, sums, ids_t, degree_t, rule, points, widths, levels, jumps,
+    closed, second,
+):  # fmt: skip
+    """Add what :func:`quadratic_interval` leaves on piece k for level j."""
+    f0, f1, f2 = pair_coefficients(state, second, ids_f, k, 2)
+    h0, h1, h2 = pair_coefficients(integrands, second, ids_h, k, degree_h)
+    low, high = extremes(2, f0, f1, f2)
+    level, factor = load_pair(levels, second, j), real_at(jumps, j) * real_at(widths, k)
+    mixed = ~(is_above(low, high, level, closed) | is_below(low, high, level, closed))
+    end, end_rest, start, start_rest = ends_apart(f0 - level, f1 - level, f2 - level, mixed)
+    nothing = fill(f0, 0.0)
+    for i in range(2):
+        left, right_rest = (nothing, end_rest) if i == 0 else (start, nothing)
+        m0, m1, m2 = interval_moments(
+            degree_h, h0, h1, h2, degree_t, left, right_rest, end if i == 0 else start_rest, factor, rule, points
+        )
+        add_pair(sums, second, int_at(ids_t, 3 * k), m0)
+        if degree_t >= 1:
+            add_pair(sums, second, int_at(ids_t, 3 * k + 1), m1)
+        if degree_t >= 2:
+            add_pair(sums, second, int_at(ids_t, 3 * k + 2), m2)
 
 
 @njit(**INLINE)
 def integrate_pieces(
     pieces, state, ids_f, degree_f, integrands, ids_h, degree_h, sums, ids_t, degree_t,
-    mass, rule, points, widths, levels, count, jumps, base, closed, second,
+    mass, rule, points, widths, levels, count, jumps, base, closed, later, second,
 ):  # fmt: skip
     """Add the moments over all pieces and gate levels to ``sums``, for two blocks of samples.
 
-    Arrays are given by address; those of the second block start ``second`` bytes later.
+    Arrays are given by address; those of the second block start ``second`` bytes later. Pairs of intervals, which
+    are rare, wait in ``later``, so that the loop over pieces has no registers to keep for them.
 
     Returns:
         the slope on the first piece, and the lanes whose slope is not the same everywhere.
     """
     nothing = join(splat(0.0), splat(0.0))
-    first_slope, varied = nothing + base, nothing > 0.0
+    first_slope, varied, waiting = nothing + base, nothing > 0.0, 0
     for k in range(pieces):
         f0, f1, f2 = pair_coefficients(state, second, ids_f, k, degree_f)
         h0, h1, h2 = pair_coefficients(integrands, second, ids_h, k, degree_h)
@@ -236,7 +299,9 @@ def integrate_pieces(
             mixed = ~(above | below)
             varied = varied | mixed
             if is_any(mixed):
-                left, right_rest, length, outside = level_set(degree_f, f0 - level, f1 - level, f2 - level, mixed)
+                left, right_rest, length, outside, apart = level_set(
+                    degree_f, f0 - level, f1 - level, f2 - level, mixed
+                )
                 factor = nothing + jump * width
                 if degree_f == 2:
                     # the whole piece less the interval
@@ -246,6 +311,9 @@ def integrate_pieces(
                     degree_h, h0, h1, h2, degree_t, left, right_rest, length, factor, rule, points
                 )
                 m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+                if unlikely(is_any(apart)):
+                    store_int(later, waiting, k * count + j)
+                    waiting += 1
             slope = slope + select(above, jump, 0.0)
         if k == 0:
             first_slope = slope
@@ -258,6 +326,11 @@ def integrate_pieces(
             add_row(sums, second, int_at(ids_t, 3 * k + 1), m1, mass + stride, degree_h, h0, h1, h2)
         if degree_t >= 2:
             add_row(sums, second, int_at(ids_t, 3 * k + 2), m2, mass + 2 * stride, degree_h, h0, h1, h2)
+    for i in range(waiting):
+        add_apart(
+            int_at(later, i) // count, int_at(later, i) % count, state, ids_f, integrands, ids_h, degree_h, sums,
+            ids_t, degree_t, rule, points, widths, levels, jumps, closed, second,
+        )  # fmt: skip
     return first_slope, varied
 
 
@@ -296,7 +369,9 @@ def local_rows(z, h, out, same, tables, start, stop):
         int_at(at, 3 * SIDE + GATE + 3), int_at(at, 3 * SIDE + GATE + 4), int_at(at, 3 * SIDE + GATE + 5),
     )  # fmt: skip
     size_f, size_h, size_t = z.shape[1], h.shape[1], out.shape[1]
-    rows = size_f + count_f + size_h + count_h + count_t + size_t + m
+    # one number for each piece and level
+    waiting = pieces * m // LANES + 1
+    rows = size_f + count_f + size_h + count_h + count_t + size_t + m + waiting
     second = rows * ROW
     scratch = np.empty((2 * rows + 1, LANES))
     at_z = first_line(scratch)
@@ -304,6 +379,7 @@ def local_rows(z, h, out, same, tables, start, stop):
     at_h, at_integrands = at_state + count_f * ROW, at_state + (count_f + size_h) * ROW
     at_sums = at_integrands + count_h * ROW
     at_out, at_levels = at_sums + count_t * ROW, at_sums + (count_t + size_t) * ROW
+    at_later = at_levels + m * ROW
     if same:
         at_h, at_integrands = at_z, at_state
     exponent, exponent_2 = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
@@ -328,7 +404,7 @@ def local_rows(z, h, out, same, tables, start, stop):
             store(at_sums + second, i, splat(0.0))
         slope, varied = integrate_pieces(
             pieces, at_state, ids_f, degree_f, at_integrands, ids_h, degree_h, at_sums, ids_t, degree_t, mass, rule,
-            points, widths, at_levels, m, jumps, base, closed, second,
+            points, widths, at_levels, m, jumps, base, closed, at_later, second,
         )  # fmt: skip
         gather_products(size_t, out_ptr, out_index, out_value, at_sums, at_out, second)
         constant_slope(size_t, size_h, first_half(slope), first_half(varied), whole, at_h, at_out)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from numba import njit
 
 from .blocks import INLINE
-from .local import coefficients, extremes, is_above, is_below, level_set, polynomial
+from .local import coefficients, ends_apart, extremes, is_above, is_below, level_set, polynomial
 from .memory import int_at, load, real_at, store
-from .simd import is_any, select, splat
+from .simd import is_any, select, splat, unlikely
 from .wavelocal import add_constants
 from .waves import add_wave_tests, sine_cosine, wave_value
 
@@ -69,7 +69,9 @@ def local_pattern_moments(
             mixed = ~(above | below)
             varied = varied | mixed
             if is_any(mixed):
-                left, right_rest, length, outside = level_set(degree_f, f0 - level, f1 - level, f2 - level, mixed)
+                left, right_rest, length, outside, apart = level_set(
+                    degree_f, f0 - level, f1 - level, f2 - level, mixed
+                )
                 share = splat(jump * factor)
                 if degree_f == 2:
                     # the whole cell less the interval
@@ -80,6 +82,15 @@ def local_pattern_moments(
                     h0, h1, h2, sums,
                 )  # fmt: skip
                 m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
+                if unlikely(is_any(apart)):
+                    end, end_rest, begin, begin_rest = ends_apart(f0 - level, f1 - level, f2 - level, mixed)
+                    for i in range(2):
+                        left, right_rest = (splat(0.0), end_rest) if i == 0 else (begin, splat(0.0))
+                        n0, n1, n2 = local_crossing_nodes(
+                            waves_to_poly, left, right_rest, end if i == 0 else begin_rest, share, start, width, rule,
+                            points, waves, n, degree, h0, h1, h2, sums,
+                        )  # fmt: skip
+                        m0, m1, m2 = m0 + n0, m1 + n1, m2 + n2
             whole = whole + select(above, jump, 0.0)
         if c == 0:
             first_slope = whole

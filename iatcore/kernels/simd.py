@@ -300,6 +300,19 @@ def lowest_bit(typingctx: Any, word: Any) -> Any:
 
 
 @intrinsic
+def unlikely(typingctx: Any, condition: Any) -> Any:
+    """The condition itself; the compiler keeps what it guards out of the way of everything else."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bit = ir.IntType(1)
+        kind = ir.FunctionType(bit, [bit, bit])
+        expect = cgutils.get_or_insert_function(builder.module, kind, "llvm.expect.i1")
+        return builder.call(expect, [args[0], ir.Constant(bit, 0)])
+
+    return types.boolean(types.boolean), codegen
+
+
+@intrinsic
 def largest_lane(typingctx: Any, value: Any) -> Any:
     """The largest of the eight numbers."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.interpolate import PPoly
+from scipy.interpolate import BPoly, PPoly
 
 import iatcore
 from iatcore import reference
@@ -186,3 +186,17 @@ def test_no_pair_of_roots_is_missed(first, d):
             z = near_tangency(p, np.random.default_rng(seed).normal(size=d), gap)
             if z is not None:
                 assert len(iat.pattern(z).partition(0)[1]) - 1 == len(judge.crossings(z)), (seed, gap)
+
+
+@pytest.mark.parametrize("q", ["rect", "pwq", "fourier"])
+@pytest.mark.parametrize("exponent", [3, 4, 5, 6, 10, 20, 30])
+def test_positive_only_next_to_both_ends(q, exponent):
+    """What is left of a piece beside a dip keeps its relative accuracy, however little it is."""
+    p = iatcore.basis(BPoly(np.eye(3)[:, None, :], [-1.0, 1.0]))
+    iat = iatcore.IATReLU(p, iatcore.basis(q, 3))
+    judge = reference.IAT(iat.p, iat.q, iat.gate)
+    z = np.array([2.0**-exponent, -1.0, 2.0**-exponent])
+    for row in iat(np.stack([-z, z, -z])), iat(np.stack([z, z, z])):
+        expected = judge(z)
+        assert np.linalg.norm(row[1] - expected) <= 1e-14 * np.linalg.norm(expected)
+        assert np.all(np.isfinite(row))
