@@ -166,10 +166,10 @@ FAULTS = (
         TRANSFORM,
     ),
     Fault(
-        "second interval of a quadratic",
+        "outside of an interval of a quadratic",
         "iatcore/kernels/local.py",
-        "second = select(dips, high_rest, 0.0)",
-        "second = select(dips, 0.0, 0.0)",
+        "factor = select(outside, -factor, factor)",
+        "factor = select(outside, factor, factor)",
         TRANSFORM,
     ),
     Fault("root of a line", "iatcore/kernels/local.py", "down = a0 > 0.0", "down = a0 < 0.0", TRANSFORM),
