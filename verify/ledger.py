@@ -39,9 +39,11 @@ class Proof:
 
     Attributes:
         steps: what was shown, in plain notation.
+        checks: how many of them were checked; the others are remarks and conditions.
     """
 
     steps: list[str] = field(default_factory=list)
+    checks: int = 0
     conditions: list[str] = field(default_factory=list)
     counterexamples: list[str] = field(default_factory=list)
     measurements: list[str] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Proof:
         """
         if truth is not True and truth != sympy.true:
             raise StepFailed(f"{text}: {truth}")
-        self.steps.append(text)
+        self._checked(text)
 
     def equal(self, left: Any, right: Any, text: str) -> None:
         """An identity between expressions or matrices, by simplification of the difference to 0.
@@ -73,7 +75,11 @@ class Proof:
         """
         if not is_zero(sympy.sympify(left) - sympy.sympify(right)):
             raise StepFailed(f"{text}: {left} is not {right}")
+        self._checked(text)
+
+    def _checked(self, text: str) -> None:
         self.steps.append(text)
+        self.checks += 1
 
     def refute(self, truth: Any, text: str) -> None:
         """A counterexample: ``truth`` says that the claim fails for what the text names.
@@ -139,14 +145,17 @@ class Claim:
     decide: Callable[[Proof], None]
 
     def check(self) -> Result:
-        """Carry out the proof."""
+        """Carry out the proof; remarks alone prove nothing, and whatever it raises is a failure."""
         proof, start = Proof(), time.perf_counter()
+        verdict, error = Verdict.FAILED, "nothing was shown"
         try:
             self.decide(proof)
-            verdict = proof.verdict if proof.steps else Verdict.FAILED
-            error = "" if proof.steps else "nothing was shown"
+            if proof.checks:
+                verdict, error = proof.verdict, ""
         except StepFailed as failure:
-            verdict, error = Verdict.FAILED, str(failure)
+            error = str(failure)
+        except Exception as failure:
+            error = f"{type(failure).__name__}: {failure}"
         return Result(self, verdict, proof, error, time.perf_counter() - start)
 
 

@@ -6,6 +6,7 @@ z that sympy can differentiate.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class SignCell:
         z: symbols; at: the input, rational.
         roots: formulas of the roots inside (-1, 1), in the order of their pieces.
         S: (d_out, d_in) expressions in z; u: (d_out, 1), ``S z``.
+        ends: a symbol for each root; by_ends: S with these symbols in place of the formulas.
+        pieces: for each root, the functions of p and those of q on its piece, as expressions in s.
     """
 
     z: tuple[sympy.Symbol, ...]
@@ -39,6 +42,9 @@ class SignCell:
     roots: tuple[Any, ...]
     S: Matrix
     u: Matrix
+    ends: tuple[sympy.Symbol, ...]
+    by_ends: Matrix
+    pieces: tuple[tuple[list[Any], list[Any]], ...]
 
     def value(self, digits: int = 40) -> tuple[list[Any], list[Any]]:
         """u and S (row by row) at the input, to a number of digits."""
@@ -59,19 +65,26 @@ def sign_cell(p: Basis, q: Basis, at: Sequence[Fraction | int | float]) -> SignC
         raise ValueError(f"at must have {p.size} entries, got {len(at)}")
     z = reals(" ".join(f"z{j + 1}" for j in range(p.size)))
     point = dict(zip(z, map(rational, at), strict=True))
-    roots: list[Any] = []
-    S = sympy.zeros(q.size, p.size)
+    roots: dict[sympy.Symbol, Any] = {}
+    pieces: list[tuple[list[Any], list[Any]]] = []
+    by_ends = sympy.zeros(q.size, p.size)
     for left, right, inputs, outputs in _common_pieces(p, q):
         f: Any = sum(v * e for v, e in zip(z, inputs, strict=True))
         inside = _roots_in(f, point, left, right)
-        roots += [root for root, _ in inside]
-        ends = [left, *(root for root, _ in inside), right]
+        marks = [sympy.Symbol(f"r{len(roots) + k + 1}", real=True) for k in range(len(inside))]
+        roots |= {mark: root for mark, (root, _) in zip(marks, inside, strict=True)}
+        pieces += [(inputs, outputs)] * len(inside)
+        ends = [left, *marks, right]
         values = [left, *(value for _, value in inside), right]
         for (a, b), (low, high) in zip(itertools.pairwise(ends), itertools.pairwise(values), strict=True):
             middle = f.subs(point).subs(s, (low + high) / 2) if f != 0 else sympy.Integer(0)
             if sympy.sign(sympy.N(middle, 30)) > 0:
-                S += Matrix(q.size, p.size, lambda i, j, a=a, b=b, x=inputs, y=outputs: _moment(y[i] * x[j], a, b))
-    return SignCell(z, tuple(point.values()), tuple(roots), S, S * Matrix(z))
+                by_ends += Matrix(
+                    q.size, p.size, lambda i, j, a=a, b=b, x=inputs, y=outputs: _moment(y[i] * x[j], a, b)
+                )
+    S = by_ends.subs(roots)
+    found = tuple(roots.values())
+    return SignCell(z, tuple(point.values()), found, S, S * Matrix(z), tuple(roots), by_ends, tuple(pieces))
 
 
 def _common_pieces(p: Basis, q: Basis) -> list[tuple[Any, Any, list[Any], list[Any]]]:
@@ -91,8 +104,13 @@ def _common_pieces(p: Basis, q: Basis) -> list[tuple[Any, Any, list[Any], list[A
 def _moment(integrand: Any, a: Any, b: Any) -> Any:
     if integrand == 0:
         return sympy.Integer(0)
-    antiderivative = sympy.integrate(sympy.expand(integrand), s)
+    antiderivative = _antiderivative(sympy.expand(integrand))
     return antiderivative.subs(s, b) - antiderivative.subs(s, a)
+
+
+@functools.cache
+def _antiderivative(integrand: Any) -> Any:
+    return sympy.integrate(integrand, s)
 
 
 def _roots_in(f: Any, point: dict[Any, Any], left: Any, right: Any) -> list[tuple[Any, Any]]:

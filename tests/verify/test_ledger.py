@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy
 
-from verify import command
+import verify.claims
+from verify import command, ledger
 from verify.ledger import Claim, Proof, StepFailed, Verdict, claims, find, is_zero
 
 LEDGER = claims()
 
 
+class CountingProof(Proof):
+    """A proof that counts its checked steps: remarks and conditions are none."""
+
+    checks = 0
+
+    def holds(self, truth: Any, text: str) -> None:
+        super().holds(truth, text)
+        self.checks += 1
+
+    def equal(self, left: Any, right: Any, text: str) -> None:
+        super().equal(left, right, text)
+        self.checks += 1
+
+
 @pytest.mark.parametrize("name", LEDGER)
-def test_every_claim_has_its_recorded_verdict(name):
+def test_every_claim_has_its_recorded_verdict(name, monkeypatch):
+    monkeypatch.setattr(ledger, "Proof", CountingProof)
     result = LEDGER[name].check()
     assert result.agrees, result.error
-    assert result.proof.steps
+    assert isinstance(result.proof, CountingProof) and result.proof.checks > 0, "a proof needs more than remarks"
+    assert result.proof.conditions == ([LEDGER[name].condition] if LEDGER[name].condition else [])
     assert result.seconds < 30
+
+
+def test_no_two_claims_say_the_same():
+    statements = [c.statement for c in LEDGER.values()]
+    assert len(set(statements)) == len(statements)
+
+
+def test_no_step_is_a_literal():
+    """``holds(True, ...)`` would be a remark that looks like a check."""
+    (folder,) = verify.claims.__path__
+    for path in Path(folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr in ("holds", "refute", "measured", "equal"):
+                    assert not isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}"
 
 
 def test_the_ledger_covers_the_papers():
@@ -46,6 +81,19 @@ def test_a_proof_that_does_not_go_through_fails():
         assert result.verdict is Verdict.FAILED and not result.agrees and result.error
     with pytest.raises(StepFailed):
         Proof().refute(False, "no counterexample")
+
+
+def test_what_a_proof_raises_is_a_failure():
+    def remarks(proof):
+        proof.note("clearly")
+        proof.assume("all is well")
+
+    def broken(proof):
+        proof.holds(1 / 0 > 1, "never reached")
+
+    for decide, error in ((remarks, "nothing was shown"), (broken, "ZeroDivisionError: division by zero")):
+        result = Claim("IAT-0", "IAT", "(0)", "a statement", Verdict.PROVED, "", decide).check()
+        assert result.verdict is Verdict.FAILED and result.error == error and not result.agrees
 
 
 def test_verdicts_follow_from_the_steps():

@@ -218,8 +218,12 @@ def only_suppression(proof: Proof) -> None:
     proof.equal(prelu, -a, "PReLU at -c: slope a, which is trained without a bound")
     proof.refute(abs(prelu.subs(a, 2)) == 2, "PReLU with a = 2: 2 for x < 0")
     proof.refute(Rational("1.0507") > 1, "SELU: lambda = 1.0507... for x > 0, by its definition")
+    e: Any = sympy.exp(-3)
     slope = sympy.diff(x / (1 + sympy.exp(-x)), x).subs(x, 3)
-    proof.refute((slope - 1).evalf(30) > Rational(8, 100), "Swish, x = 3: more than 1.08")
+    proof.equal(
+        slope - 1, e * (2 - e) / (1 + e) ** 2, "Swish, x = 3, e = exp(-3): its slope is 1 + e (2 - e)/(1 + e)^2"
+    )
+    proof.refute((2 - e).is_positive, "Swish, x = 3: e (2 - e)/(1 + e)^2 > 0, so the slope is greater than 1")
 
 
 @claim("AReLU-2.4h", "section 2.4", "dE/dalpha depends on every element of the feature volume.", Verdict.REFUTED)
@@ -244,8 +248,9 @@ def confined(proof: Proof) -> None:
     for bound, where in ((1, "at least 1"), (2, "less than 2"), (LOW, "C(alpha), at least .01")):
         proof.equal(sympy.product(bound, (k, 1, n)), bound**n, f"L factors, each {where}: the product and {bound}^L")
     proof.note("the product of L factors grows all the same: with the start beta = 2 of MNIST it is 1.88...^L")
-    start = (1 + S).subs(beta, 2)
-    proof.holds(bool((start**50).evalf(30) > 10**13), "beta = 2, L = 50: more than 10^13")
+    e2 = sum(Rational(2**j, sympy.factorial(j)) for j in range(6))
+    proof.holds(e2 > 7, f"exp(2) > {e2} > 7, the first six terms of its series, so sigmoid(2) = 1/(1 + exp(-2)) > 7/8")
+    proof.holds(Rational(15, 8) ** 50 > 10**13, "beta = 2, L = 50: more than (15/8)^50 > 10^13")
 
 
 @claim("AReLU-2.4j", "section 2.4", "AReLU adds 2 L parameters to a network of L layers.", Verdict.PROVED_IF,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy
 from sympy import Function, Integral, Matrix
 
@@ -25,12 +27,17 @@ def _functions(name: str, size: int) -> Matrix:
 
 @claim("IAT-6", "(2a), (3a), (3b), (6)", "The first state function of the GDNN is p^T (W^0 x + b^0).")
 def first_state(proof: Proof) -> None:
-    W, x, bias, p = _matrix("W", 3, 2), _vector("x", 2), _vector("b", 3), _functions("p", 3)
-    weight, shift = W.T * p, (bias.T * p)[0]
-    proof.equal(
-        (x.T * weight)[0] + shift,
-        (p.T * (W * x + bias))[0],
-        "d0 = 2, d1 = 3, symbolic p: x^T w^0(s) + b^0(s) = p(s)^T (W^0 x + b^0)",
+    d0, d1 = sympy.symbols("d0 d1", integer=True, positive=True)
+    W, p = sympy.MatrixSymbol("W", d1, d0), sympy.MatrixSymbol("p", d1, 1)
+    x, bias = sympy.MatrixSymbol("x", d0, 1), sympy.MatrixSymbol("b", d1, 1)
+    state: Any = x.T * (W.T * p) + bias.T * p
+    expected: Any = p.T * (W * x + bias)
+    proof.holds(
+        state.shape == expected.shape == (1, 1), "any d0, d1: x^T w^0(s) + b^0(s) is 1 x 1, so its own transpose"
+    )
+    proof.holds(
+        sympy.Transpose(state).doit().expand() == expected.expand(),
+        "its transpose is p(s)^T W^0 x + p(s)^T b^0 = p(s)^T (W^0 x + b^0)",
     )
     proof.note(
         "Linearly independent p: the coefficient vector of a function in their span is unique, so z^1 = W^0 x + b^0."
@@ -48,7 +55,8 @@ def second_state(proof: Proof) -> None:
     left = Integral(sympy.expand(kernel * sigma), (s, -1, 1)).expand() + (bias.T * outer)[0]
     u = Matrix([Integral(q[k] * sigma, (s, -1, 1)) for k in range(3)])
     proof.equal(sympy.expand(left.doit()), sympy.expand((outer.T * (W * u + bias))[0].doit()),
-                "p^2(s^2) = P, q^1 and activated state v symbolic: z^2 = P^T (W^1 integral of q v + b^1)")  # fmt: skip
+                "d1 = 3, d2 = 2, symbolic P = p^2(s^2), q^1, v: z^2 = P^T (W^1 integral of q v + b^1)")  # fmt: skip
+    proof.note("One term for each entry of W^1, so the same for all widths.")
 
 
 @claim("IAT-10", "(2e), (3e), (9), (10)", "The output of the GDNN is W^2 u^2 + b^2, u^2 the IAT of z^2.")
@@ -59,8 +67,9 @@ def output(proof: Proof) -> None:
     proof.equal(
         (y - W * u - bias).applyfunc(lambda e: sympy.expand(e.doit())),
         sympy.zeros(2, 1),
-        "integral of W^2 q v + b^2 = W^2 u^2 + b^2",
+        "d2 = 3, d3 = 2: integral of W^2 q v + b^2 = W^2 u^2 + b^2",
     )
+    proof.note("One term for each entry of W^2, so the same for all widths.")
 
 
 @claim(
@@ -69,6 +78,7 @@ def output(proof: Proof) -> None:
 def equivalence(proof: Proof) -> None:
     for decide in (first_state, second_state, output):
         decide(proof)
+    proof.note("Put together: z^1 of (6) gives v = sigma(z^1(s)), u^1 of (8), z^2 of (7), u^2 of (10) and y of (9).")
 
 
 @claim(
@@ -97,44 +107,78 @@ def independence(proof: Proof) -> None:
     "the kernel carries the inverse width of the cells",
 )
 def special_case(proof: Proof) -> None:
+    left, v, w = reals("l v_j w_kj")
+    width = sympy.Symbol("h", positive=True)
+    plain, scaled = (sympy.integrate(kernel * v, (s, left, left + width)) for kernel in (w, w / width))
+    proof.equal(plain, width * w * v, "kernel of height W_kj on cell (k, j): cell j contributes h W_kj v_j, h too much")
+    proof.assume("the kernel carries the inverse width of the cells")
+    proof.equal(scaled, w * v, "of height W_kj/h_j: it contributes W_kj v_j, for cells of any width")
+    proof.note(
+        "The sum over j is (W v)_k on cell k of s^2; the same with w^2 in (2e). w^0, b^0, b^1 keep their heights."
+    )
     d = 3
     pieces, p = on_pieces(iatcore.basis("rect", d))
-    W = _matrix("W", d, d)
-    v = _vector("v", d)
-    width = sympy.Rational(2, d)
+    W, vector = _matrix("W", d, d), _vector("v", d)
     for k in range(d):
         total = 0
-        for c, (left, right) in enumerate(pieces):
-            kernel = sum(W[k, j] * p[c][j] for j in range(d)) / width
-            total += sympy.integrate(kernel * v[c], (s, left, right))
-        proof.equal(
-            total, (W * v)[k], f"d = 3: the integral of the kernel on row cell {k + 1} against v is (W v)_{k + 1}"
-        )
-    proof.assume("the kernel carries the inverse width of the cells")
+        for c, (low, high) in enumerate(pieces):
+            kernel = sum(W[k, j] * p[c][j] for j in range(d)) * sympy.Rational(d, 2)
+            total += sympy.integrate(kernel * vector[c], (s, low, high))
+        proof.equal(total, (W * vector)[k], f"in full for d = 3: row cell {k + 1} gets (W v)_{k + 1}")
 
 
-@claim("IAT-2b", "2.1", "As M grows the discretized GDNN converges to the GDNN.")
+@claim(
+    "IAT-2b",
+    "2.1",
+    "As M grows the discretized GDNN converges to the GDNN.",
+    Verdict.PROVED_IF,
+    "sums over mesh points carry the factor 2/M, p and q are Riemann integrable and sigma is Lipschitz",
+)
 def wide_limit(proof: Proof) -> None:
-    proof.note(
-        "Each layer is a finite combination of midpoint sums, which converge (IAT-25d), of continuous functions of that"
-    )
-    proof.note("before; compositions of uniformly convergent continuous maps converge uniformly on bounded sets.")
-    w, L, e = sympy.symbols("w L e", positive=True)
+    proof.assume("sums over mesh points carry the factor 2/M, p and q are Riemann integrable and sigma is Lipschitz")
+    proof.note("z^1 has no sum in it: it is the same in both. Let e_n be the error of u^n, d_n(M) that of the midpoint")
+    proof.note("sum for the exact z^n, which tends to 0 (IAT-25d). P, Q bound norm(p), norm(q), L is sigma's constant.")
+    M, m = sympy.symbols("M m", integer=True, positive=True)
+    P, Q, L, W, d1, d2, V = sympy.symbols("P Q L W d_1 d_2 V", nonnegative=True)
+    uniform: Any = sympy.summation(2 / M * Q * L * P, (m, 1, M))
+    proof.equal(uniform, 2 * P * Q * L, "the M-point transform is Lipschitz with the constant 2 P Q L, for every M")
+    first = d1
+    second = d2 + uniform * W * first
     proof.equal(
-        sympy.limit(L * e * w + e * w, w, 0),
-        0,
-        "error after a layer <= Lipschitz constant times the error before + its own error",
+        second.subs({d1: 0, d2: 0}), 0, "e_1 = d_1, e_2 <= d_2 + 2 P Q L norm(W^1) e_1: tends to 0 with d_1, d_2"
     )
+    last = V * second
+    proof.equal(last.subs({d1: 0, d2: 0}), 0, "error of y <= norm(W^2) e_2 -> 0; further layers in the same way")
+    proof.equal(sympy.diff(last, d1, 2), 0, "the bound is linear in d_1, d_2: O(M^-2) sums give an O(M^-2) network")
+
+
+@claim(
+    "IAT-2d",
+    "2.1",
+    "With weight matrices that are sampled kernels, w^1(s_m, s_n), the discretized GDNN converges to the GDNN.",
+    Verdict.REFUTED,
+)
+def sampled_weights(proof: Proof) -> None:
+    M, n = sympy.symbols("M n", integer=True, positive=True)
+    proof.note("w^1 = 1 (p = q = 1, W = 1), u^1 = 1: z^2 is the integral of 1 over [-1, 1].")
+    proof.equal(sympy.integrate(1, (s, -1, 1)), 2, "z^2 = 2")
+    sampled: Any = sympy.summation(1, (n, 1, M))
+    proof.refute(sympy.limit(sampled, M, sympy.oo) == sympy.oo, "kernel 1, state 1: the sampled matrix gives M -> oo")
+    proof.equal(2 / M * sampled, 2, "with the factor 2/M of (12) it is 2 for every M")
 
 
 @claim("IAT-2c", "2.1", "In the discretized GDNN the widths are M, and each layer is an affine map of size M x M.")
 def plain_network(proof: Proof) -> None:
-    P, Q, W = _matrix("P", 2, 3), _matrix("Q", 2, 3), _matrix("W", 2, 2)
-    bias, v = _vector("b", 2), _vector("v", 3)
-    M = 3
-    layer = P.T * (W * (sympy.Rational(2, M) * Q * v) + bias)
-    weight, shift = sympy.Rational(2, M) * P.T * W * Q, P.T * bias
+    M, d1, d2 = sympy.symbols("M d1 d2", integer=True, positive=True)
+    P, Q, W = (sympy.MatrixSymbol(*a) for a in (("P", d2, M), ("Q", d1, M), ("W", d2, d1)))
+    bias, v = sympy.MatrixSymbol("b", d2, 1), sympy.MatrixSymbol("v", M, 1)
+    layer: Any = P.T * (W * (2 / M * Q * v) + bias)
+    weight: Any = 2 / M * P.T * W * Q
+    shift: Any = P.T * bias
     proof.holds(
         weight.shape == (M, M) and shift.shape == (M, 1), "weight (2/M) P^T W Q is M x M, bias P^T b has M entries"
     )
-    proof.equal(layer - weight * v - shift, sympy.zeros(M, 1), "P^T (W (2/M) Q v + b) = ((2/M) P^T W Q) v + P^T b")
+    proof.holds(
+        sympy.expand(layer) == sympy.expand(weight * v + shift),
+        "any M and widths: P^T (W (2/M) Q v + b) = ((2/M) P^T W Q) v + P^T b",
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+import numpy as np
 import sympy
 from sympy import Function, Integral, Matrix, Rational, diff, integrate, pi, sin, sqrt
 
@@ -11,14 +13,10 @@ import iatcore
 
 from ..ledger import Proof, Verdict, claim
 from ..symbols import on_pieces, reals, s, t
+from .lemmas import change_of_matrix, first_order, relu
 
 z1, z2, z3 = reals("z1 z2 z3")
 a, b, c = reals("a b c")
-
-
-def relu(x: sympy.Expr) -> sympy.Expr:
-    """max(x, 0)."""
-    return sympy.Max(x, 0)
 
 
 def step(x: Any) -> Any:
@@ -35,8 +33,33 @@ def step(x: Any) -> Any:
 )
 def two_patterns(proof: Proof) -> None:
     proof.note("Both give the same integrals: they differ where f = 0, where the integrand q f vanishes.")
-    f = 0 * s
-    proof.refute(sympy.Interval(-1, 1).measure == 2 and f == 0, "z = 0: f = 0, {f >= 0} = [-1, 1] and {f > 0} is empty")
+    f, whole = 0 * z1 + 0 * z2 * s, sympy.Interval(-1, 1)
+    weak, strict = (sympy.Interval(-1, 1) if truth else sympy.S.EmptySet for truth in (f >= 0, f > 0))
+    proof.refute(weak == whole and strict == sympy.S.EmptySet, "z = 0: {f >= 0} = [-1, 1] and {f > 0} is empty")
+    f = s
+    sets = [sympy.solveset(relation, s, whole) for relation in (f >= 0, f > 0)]
+    proof.refute(sets == [sympy.Interval(0, 1), sympy.Interval.Lopen(0, 1)], "p = s, z = 1: [0, 1] and (0, 1]")
+
+
+@claim("IAT-0b", "1", "The activation pattern is a compact subset of [-1, 1].", Verdict.REFUTED)
+def compact(proof: Proof) -> None:
+    proof.note("With >= and continuous p it is closed. With > as in (19), or with a jump of p, it need not be.")
+    strict = sympy.solveset(sin(pi * s) > 0, s, sympy.Interval(-1, 1))
+    proof.refute(strict == sympy.Interval.open(0, 1), "fourier, d = 1, z = 1, by (19): D = (0, 1) is not closed")
+    basis = iatcore.basis("rect", 2)
+    proof.holds([row[0] for row in on_pieces(basis)[1]] == [1, 0], "rect, d = 2: p_1 is 1 on the left cell alone")
+    value = [float(v) for v in basis(np.array([0.0]))[:, 0]]
+    proof.holds(value == [0.0, 1.0], "and 0 belongs to the right cell")
+    left = sympy.Interval.Ropen(-1, 0)
+    proof.refute(not left.is_closed, "rect, d = 2, z = (1, -1), by either definition: D = [-1, 0) is not closed")
+
+
+@claim("IAT-0c", "1", "With continuous p the pattern takes infinitely many values; with rect p at most 2^d.")
+def infinitely_many(proof: Proof) -> None:
+    x = sympy.Symbol("x", real=True)
+    solved = sympy.solveset(s - x > 0, s, sympy.S.Reals)
+    proof.holds(solved == sympy.Interval.open(x, sympy.oo), "p = (1, s), z = (-x, 1): f > 0 if and only if s > x")
+    proof.note("so D = (x, 1] for x in (-1, 1): no two of these are equal. For rect see IAT-22e.")
 
 
 @claim(
@@ -67,24 +90,23 @@ def dimensions(proof: Proof) -> None:
     "q is scaled by the inverse width 1/h of the cells",
 )
 def rectangles(proof: Proof) -> None:
-    d = 5
-    proof.note("On cell i only p_i and q_i do not vanish and both are 1: f = z_i there, for any sigma.")
     sigma = Function("sigma")
-    z = reals("z_1 z_2 z_3 z_4 z_5")
-    pieces, functions = on_pieces(iatcore.basis("rect", d))
-    for i in range(d):
-        u = 0
-        for (left, right), row in zip(pieces, functions, strict=True):
-            f = sum(v * p for v, p in zip(z, row, strict=True))
-            u += integrate(row[i] * sigma(f), (s, left, right))
-        proof.equal(u, Rational(2, d) * sigma(z[i]), f"d = 5: u_{i + 1} = h sigma(z_{i + 1}) with h = 2/5")
-    width = sympy.Symbol("h", positive=True)
-    proof.equal(
-        integrate(sigma(a), (s, 0, width)),
-        width * sigma(a),
-        "any cell of width h: integral of sigma(z_i) is h sigma(z_i)",
-    )
+    count, i = sympy.symbols("d i", integer=True, positive=True)
+    value = sympy.Symbol("z_i", real=True)
+    proof.note("On cell i of d only p_i and q_i do not vanish: f = z_i there, for any sigma, and u_i is an integral")
+    proof.note("over that cell alone.")
+    left, right = -1 + 2 * (i - 1) / count, -1 + 2 * i / count
+    proof.equal(right - left, 2 / count, "cell i = [-1 + 2 (i - 1)/d, -1 + 2 i/d] has the width h = 2/d")
+    plain = integrate(sigma(value), (s, left, right))
+    proof.equal(plain, 2 / count * sigma(value), "q_i of height 1: u_i = h sigma(z_i), so (5) fails by the factor h")
     proof.assume("q is scaled by the inverse width 1/h of the cells")
+    scaled = integrate(count / 2 * sigma(value), (s, left, right))
+    proof.equal(scaled, sigma(value), "q_i of height 1/h: u_i = sigma(z_i), for every d and i")
+    for d in range(1, 8):
+        pieces, functions = on_pieces(iatcore.basis("rect", d))
+        cells = [(-1 + Rational(2 * k, d), -1 + Rational(2 * k + 2, d)) for k in range(d)]
+        same = pieces == cells and functions == [[int(j == k) for j in range(d)] for k in range(d)]
+        proof.holds(same, f"the core's rect, d = {d}: p_j = 1 on cell j, 0 on the others")
 
 
 @claim(
@@ -104,9 +126,11 @@ def linear_form(proof: Proof) -> None:
         proof.equal(
             sympy.expand(u.expand()),
             sympy.expand(z1 * S[0] + z2 * S[1]),
-            f"on every interval (l, r) of D: u_{i + 1} = sum_j z_j integral of q_{i + 1} p_j",
+            f"integral over (l, r): u_{i + 1} = sum_j z_j integral of q_{i + 1} p_j",
         )
-    proof.note("D is a countable union of disjoint intervals and null sets: sum over them.")
+    proof.note(
+        "D is measurable, and the integral over it is linear in the same way; a longer p adds terms of this form."
+    )
 
 
 @claim(
@@ -115,39 +139,67 @@ def linear_form(proof: Proof) -> None:
     "Element-wise ReLU is S z with a piecewise constant S, and its gradient is S almost everywhere.",
 )
 def scalar_relu(proof: Proof) -> None:
-    x = sympy.Symbol("x", real=True, nonzero=True)
-    proof.equal(relu(x), step(x) * x, "relu(x) = 1[x > 0] x, for x != 0")
-    for sign in ("positive", "negative"):
-        y = sympy.Symbol("y", **{sign: True})
-        proof.equal(
-            diff(relu(t), t).subs(t, y), 1 if sign == "positive" else 0, f"derivative at a {sign} number is the step"
-        )
+    proof.note("d = 2, all four sign patterns with symbols: d = 1 is their part, any d the same entry by entry.")
+    up, down = sympy.symbols("x1:3", positive=True), sympy.symbols("y1:3", negative=True)
+    for signs in itertools.product((1, 0), repeat=2):
+        z = Matrix([(up if on else down)[k] for k, on in enumerate(signs)])
+        u, S = z.applyfunc(relu), sympy.diag(*signs)
+        proof.equal(u, S * z, f"1[z > 0] = {signs}: relu(z) = S z, S = diag{signs}")
+        proof.equal(u.jacobian(z), S, "and its Jacobian is S, which is constant there")
+    proof.equal(relu(sympy.Integer(0)), 0, "z_i = 0: relu(0) = 0 times 0 or 1")
+    slopes = [sympy.limit(relu(t) / t, t, 0, side) for side in "-+"]
+    proof.holds(
+        slopes == [0, 1], "where a z_i is 0 there is no derivative (one-sided ones 0, 1); these z are a null set"
+    )
+
+
+@claim(
+    "IAT-18",
+    "4.2.1",
+    "S is absolutely continuous with respect to D: abs(S_ij(D) - S_ij(E)) <= max abs(q_i p_j) times the measure of D "
+    "xor E.",
+)
+def absolutely_continuous(proof: Proof) -> None:
+    change_of_matrix(proof)
 
 
 @claim(
     "IAT-20",
     "(20)",
-    "The boundary terms of the gradient are sum over k of f(r_k) q(r_k) (grad r_k)^T.",
+    "The derivative of an integral of q f over D(z) has the boundary terms sum over k of f(r_k) q(r_k) (grad r_k)^T.",
     Verdict.PROVED_IF,
     "each term carries the sign + at a right and - at a left end of an interval of D",
 )
 def boundary_terms(proof: Proof) -> None:
     left, right, f, q = Function("l")(t), Function("r")(t), Function("f"), Function("q")
     u = Integral(q(s) * f(s, t), (s, left, right))
-    derivative = diff(u, t)
-    expected = (
-        Integral(q(s) * diff(f(s, t), t), (s, left, right))
-        + q(right) * f(right, t) * diff(right, t)
-        - q(left) * f(left, t) * diff(left, t)
-    )
-    proof.equal(derivative, expected, "Leibniz on (l, r): d/dt = integral of q f_t + q(r) f(r) r' - q(l) f(l) l'")
     proof.assume("each term carries the sign + at a right and - at a left end of an interval of D")
+    inside = Integral(q(s) * diff(f(s, t), t), (s, left, right))
+    ends = ((1, right), (-1, left))
+    terms = sum(sign * q(r) * f(r, t) * diff(r, t) for sign, r in ends)
+    proof.equal(diff(u, t), inside + terms, "Leibniz on (l, r): integral of q f_t + q(r) f(r) r' - q(l) f(l) l'")
+    x = sympy.Symbol("x", real=True)
+    unsigned = diff(integrate(1, (s, x, 1)), x)
+    proof.holds(unsigned == -1, "needed: D = (x, 1), q f = 1: the derivative is -1, the term without a sign is +1")
+
+
+@claim(
+    "IAT-20b",
+    "(20)",
+    "As printed, without signs, (20) holds where each r_k is a differentiable root of f or a fixed jump of p.",
+)
+def unsigned_terms(proof: Proof) -> None:
+    p, q, r = Function("p"), Function("q"), Function("r")(z1)
+    root = q(r) * z1 * p(r) * diff(r, z1)
+    proof.equal(root.subs(p(r), 0), 0, "root: z p(r) = 0, so the term is 0 with either sign")
+    fixed = sympy.Symbol("x", real=True)
+    proof.equal(q(fixed) * z1 * p(fixed) * diff(fixed, z1), 0, "jump: grad r = 0, so the term is 0 with either sign")
 
 
 @claim(
     "IAT-21",
     "(20), (21)",
-    "Where f(.; z) has finitely many sign changes, each a simple root or a jump of p, the gradient of u is S(D(z)).",
+    "Where f(.; z) vanishes on a null set only, u is differentiable and its gradient is S(D(z)).",
 )
 def gradient_is_matrix(proof: Proof) -> None:
     p = [Function("p1"), Function("p2")]
@@ -174,8 +226,30 @@ def gradient_is_matrix(proof: Proof) -> None:
         proof.equal(
             diff(u, z), Integral(q(s) * p[j](s), (s, left, fixed)), f"du/dz{j + 1} = S_{j + 1}, whatever f(x) is"
         )
-    proof.note("D is a finite union of such intervals; sum over them. At any other z of full measure in s, dominated")
-    proof.note("convergence with abs(relu(x) - relu(y)) <= abs(x - y) gives the same wherever {f = 0} has measure 0.")
+    proof.note("Both, and all others (double roots, infinitely many roots), for bounded p and q in one step: f at z,")
+    proof.note("g at z + w, P = max norm(p), Q = max abs(q_i).")
+    first_order(proof)
+    proof.note("So abs(u_i(z + w) - u_i(z) - (S w)_i) <= Q P norm(w) times the measure of {abs(f) <= P norm(w)}; these")
+    proof.note("sets decrease to {f = 0}, a null set, so their measure tends to 0: the remainder is o(norm(w)).")
+
+
+@claim("IAT-21c", "(21)", "The gradient is S(D(z)) at every z.", Verdict.REFUTED)
+def gradient_everywhere(proof: Proof) -> None:
+    slopes = [sympy.limit(relu(t) * 2 / t, t, 0, side) for side in "-+"]
+    for sign in (1, -1):
+        z = sign * sympy.Symbol("y", positive=True)
+        proof.equal(integrate(relu(z), (s, -1, 1)), 2 * relu(z), f"p = q = 1, d = 1: u = 2 relu(z) for z = {z}, y > 0")
+    proof.refute(slopes == [0, 2], "p = q = 1, z = 0: one-sided derivatives 0 and 2, so there is no gradient")
+    pieces, functions = on_pieces(iatcore.basis("pwl", 3))
+    moment = sum(integrate(row[0], (s, *cell)) for cell, row in zip(pieces, functions, strict=True))
+    alone = [j for j, e in enumerate(functions[0]) if e != 0] == [0, 1] and functions[1][0] == 0
+    proof.holds(
+        alone and moment == Rational(1, 2), "pwl, d = 3: p_1 lives on [-1, 0], where p_3 = 0; its integral is 1/2"
+    )
+    proof.refute(
+        [sympy.limit(moment * relu(t) / t, t, 0, side) for side in "-+"] == [0, Rational(1, 2)],
+        "pwl, d = 3, q = 1, z = (0, 0, -1): f = 0 on [-1, 0], u(t, 0, -1) = relu(t)/2 has no derivative at 0",
+    )
 
 
 @claim(
@@ -219,11 +293,11 @@ def root_gradient(proof: Proof) -> None:
 )
 def root_without_gradient(proof: Proof) -> None:
     proof.note("The numerator of (22) is p(r), which vanishes where all basis functions do.")
-    functions = on_pieces(iatcore.basis("fourier", 1))[1]
-    proof.equal(functions[0][0], sin(pi * s), "fourier, d = 1: p = sin(pi s), p(0) = 0")
-    proof.refute(
-        sin(pi * s).subs(s, 0) == 0, "fourier, d = 1: r = 0 is a simple root of z sin(pi s) for all z != 0; dr/dz = 0"
-    )
+    function = on_pieces(iatcore.basis("fourier", 1))[1][0][0]
+    proof.equal(function, sin(pi * s), "fourier, d = 1: p = sin(pi s)")
+    slope = (z1 * diff(function, s)).subs(s, 0)
+    proof.equal(slope, pi * z1, "f'(0) = pi z: 0 is a simple root of f for every z != 0")
+    proof.refute(-function.subs(s, 0) / slope == 0, "fourier, d = 1, r = 0: dr/dz = -p(r)/f'(r) = 0, for all z != 0")
 
 
 @claim(
@@ -244,28 +318,42 @@ def homogeneity(proof: Proof) -> None:
 
 
 @claim(
+    "IAT-23c",
+    "6",
+    "Since IAT-ReLU is 1-homogeneous only the angle of the input matters.",
+    Verdict.REFUTED,
+)
+def angle(proof: Proof) -> None:
+    proof.note("D and S depend on the direction of z alone (IAT-24a); u does not.")
+    u = integrate(relu(z1), (s, -1, 1))
+    proof.refute(u.subs(z1, 2) != u.subs(z1, 1), "p = q = 1: z = 1 and z = 2 have one direction, u is 2 and 4")
+
+
+@claim(
     "IAT-25c",
     "Remark 1",
-    "The exact transform has second derivatives sum over roots of q p p^T/abs(f') at simple roots.",
+    "The exact transform has second derivatives sum over roots of q p p^T/abs(f') where all ends of D are simple roots "
+    "at which p and q are continuous.",
 )
 def second_derivative(proof: Proof) -> None:
     p = [Function("p1"), Function("p2")]
     q = Function("q")
     r = Function("r")(z1, z2)
-    left = sympy.Symbol("l", real=True)
-    slope = sympy.Symbol("m", nonzero=True, real=True)
-    for j in range(2):
-        S = Integral(q(s) * p[j](s), (s, left, r))
-        for k, z in enumerate((z1, z2)):
-            found = diff(S, z).subs(diff(r, z), -p[k](r) / slope)
-            expected = -q(r) * p[j](r) * p[k](r) / slope
-            proof.equal(found, expected, f"right end: dS_{j + 1}/dz{k + 1} = -q p{j + 1} p{k + 1}/f' at r")
-    x = sympy.Symbol("x", negative=True)
-    proof.equal(
-        -1 / x,
-        1 / sympy.Abs(x),
-        "at a right end f' < 0, so -1/f' = 1/abs(f'); at a left end the sign and f' change both",
-    )
+    other = sympy.Symbol("l", real=True)
+    for end, limits, slope in (
+        ("right", (s, other, r), sympy.Symbol("m", negative=True)),
+        ("left", (s, r, other), sympy.Symbol("m", positive=True)),
+    ):
+        for j in range(2):
+            S = Integral(q(s) * p[j](s), limits)
+            for k, z in enumerate((z1, z2)):
+                found = diff(S, z).subs(diff(r, z), -p[k](r) / slope)
+                expected = q(r) * p[j](r) * p[k](r) / sympy.Abs(slope)
+                sign = "f' < 0" if end == "right" else "f' > 0"
+                proof.equal(
+                    found, expected, f"{end} end, {sign}: dS_{j + 1}/dz{k + 1} = q p{j + 1} p{k + 1}/abs(f') at r"
+                )
+    proof.note("dr/dz = -p(r)/f'(r) by (22), d2u/dz2 = dS/dz by (21); fixed ends do not contribute. Sum over the ends.")
 
 
 @claim(

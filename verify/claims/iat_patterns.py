@@ -1,4 +1,4 @@
-"""Claims of the IAT paper on activation patterns and on the families of bases."""
+"""Claims of the IAT paper on activation patterns."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ import iatcore
 
 from ..certified import enclose
 from ..ledger import Proof, Verdict, claim
-from ..symbols import families, integral, on_pieces, reals, s
+from ..symbols import integral, on_pieces, reals, s
+from .lemmas import change_of_matrix, patterns_are_near, relu
 
 z1, z2, z3 = reals("z1 z2 z3")
 a, b, c = reals("a b c")
-
-
-def relu(x: sympy.Expr) -> sympy.Expr:
-    """max(x, 0)."""
-    return sympy.Max(x, 0)
 
 
 @claim(
@@ -30,18 +26,12 @@ def relu(x: sympy.Expr) -> sympy.Expr:
     "continuity is that of the measure of the symmetric difference",
 )
 def continuous_pattern(proof: Proof) -> None:
-    proof.note(
-        "f(.; z) has only simple roots r_1 < ... < r_K in (-1, 1), none at the ends. Outside of small intervals around"
-    )
-    proof.note(
-        "them abs(f) has a positive minimum m; inside them f' keeps its sign. For abs(dz) max norm(p) < m no new sign"
-    )
-    proof.note("changes appear, and each root moves by at most abs(dz) max norm(p)/min abs(f').")
-    k, d = sympy.symbols("K delta", positive=True)
-    slope = sympy.Symbol("mu", positive=True)
-    moved = k * d / slope
-    proof.equal(sympy.limit(moved, d, 0, "+"), 0, "measure of the symmetric difference <= K delta/mu -> 0")
     proof.assume("continuity is that of the measure of the symmetric difference")
+    proof.note("Single roots are isolated, so f has finitely many on [-1, 1]: {f = 0} is a null set.")
+    patterns_are_near(proof)
+    proof.note("As sets D(z) are not near in every sense: a short interval may appear or vanish.")
+    e = sympy.Symbol("e", positive=True)
+    proof.equal(sympy.limit(2 * sqrt(e), e, 0), 0, "for p = (1, s^2), z = (e, -1), its length 2 sqrt(e) tends to 0")
 
 
 @claim(
@@ -52,28 +42,54 @@ def continuous_pattern(proof: Proof) -> None:
     "z != 0, p linearly independent, and continuity in measure",
 )
 def analytic_pattern(proof: Proof) -> None:
-    proof.note(
-        "f(.; z) is analytic and not 0 for z != 0: its zeros have measure 0. If z_n -> z then f(s; z_n) -> f(s; z) for"
-    )
-    proof.note("every s, so 1[f(s; z_n) > 0] -> 1[f(s; z) > 0] wherever f(s; z) != 0, and dominated convergence gives")
-    proof.note("measure of D(z_n) xor D(z) -> 0.")
-    proof.note("At z = 0 it fails: D(0) is empty and D(e z) = D(z) for all e > 0.")
-    empty = enclose(iatcore.IATReLU(iatcore.basis("fourier", 3), iatcore.basis("rect", 2)), np.zeros(3)).intervals
-    proof.holds(all(interval.slope == 0 for interval in empty), "fourier, d = 3: D(0) is empty")
     proof.assume("z != 0, p linearly independent, and continuity in measure")
-
-
-@claim("IAT-22e", "4.2.1", "With rect input the pattern is one of finitely many sets and is not continuous in z.")
-def rect_pattern_jumps(proof: Proof) -> None:
-    d = 4
-    proof.note("f is z_i on cell i, so D is the union of the cells with z_i > 0: 2^d sets.")
-    _, functions = on_pieces(iatcore.basis("rect", d))
-    proof.holds(
-        all(row[i] == (1 if i == k else 0) for k, row in enumerate(functions) for i in range(d)),
-        "p_i = 1 on cell i and 0 elsewhere",
+    proof.note("f(.; z) is analytic and, p being independent, not 0 for z != 0: its zeros are finitely many.")
+    patterns_are_near(proof)
+    e = sympy.Symbol("e", positive=True)
+    proof.equal(
+        sympy.sign(e * z1), sympy.sign(z1), "needed, at z = 0: sign(e f) = sign(f), so D(e z) = D(z) for e > 0,"
     )
-    width = Rational(2, d)
-    proof.equal(width, Rational(1, 2), "z_1 from e to -e moves the measure of D by h = 1/2 for every e > 0, d = 4")
+    empty = enclose(iatcore.IATReLU(iatcore.basis("fourier", 3), iatcore.basis("rect", 2)), np.zeros(3)).intervals
+    proof.holds(all(interval.slope == 0 for interval in empty), "while D(0) is empty: fourier, d = 3")
+
+
+@claim(
+    "IAT-22f",
+    "4.2.1",
+    "With analytic p the roots of f(.; z) are continuous functions of z.",
+    Verdict.REFUTED,
+)
+def roots_vanish(proof: Proof) -> None:
+    proof.note(
+        "True for all complex roots together. Real roots in [-1, 1], which make the pattern, come and go in pairs."
+    )
+    e = sympy.Symbol("e", positive=True)
+    f = lambda k: sympy.solveset(s**2 - k, s, sympy.S.Reals)  # noqa: E731
+    proof.holds(f(0) == sympy.FiniteSet(0), "p = (1, s^2), z = (-k, 1), f = s^2 - k: k = 0 has the root 0,")
+    proof.refute(
+        f(-e) == sympy.S.EmptySet, "k = -e < 0 has none, however small e is: the root is not a function of z there"
+    )
+
+
+@claim(
+    "IAT-22e",
+    "4.2.1",
+    "With rect or rect-w input the pattern is one of finitely many sets, and not continuous in z.",
+)
+def rect_pattern_jumps(proof: Proof) -> None:
+    proof.note("f is constant on each cell, so D is the union of the cells where it is positive: at most 2^cells sets.")
+    for name in ("rect", "rect-w"):
+        for d in range(1, 9):
+            pieces, functions = on_pieces(iatcore.basis(name, d))
+            constant = all(not e.has(s) for row in functions for e in map(sympy.sympify, row))
+            first = functions[0][0] == 1 and not any(functions[0][1:])
+            width = pieces[0][1] - pieces[0][0]
+            good = constant and first and width == Rational(2, d + (name == "rect-w"))
+            proof.holds(good, f"{name}, d = {d}: constant on cells; p_1 = 1, the others 0, on cell 1 of width {width}")
+    e = sympy.Symbol("e", positive=True)
+    proof.holds(
+        [sympy.sign(e), sympy.sign(-e)] == [1, -1], "z_1 from e to -e takes cell 1 out of D, however small e is"
+    )
 
 
 @claim(
@@ -99,13 +115,30 @@ def smooth_iff_continuous(proof: Proof) -> None:
 
 
 @claim(
+    "IAT-23d",
+    "4.2.1",
+    "A continuous pattern makes the transform smooth, that is continuously differentiable.",
+    Verdict.PROVED_IF,
+    "continuity in measure, for z at which {f = 0} is a null set",
+)
+def continuous_gives_smooth(proof: Proof) -> None:
+    proof.assume("continuity in measure, for z at which {f = 0} is a null set")
+    patterns_are_near(proof)
+    change_of_matrix(proof)
+    proof.note("There du/dz = S(D(z)) (IAT-21), which is then continuous in z.")
+
+
+@claim(
     "IAT-23b",
     "4.3, 6",
     "The exact transform with continuous p is a smooth function.",
     Verdict.REFUTED,
 )
 def not_smooth(proof: Proof) -> None:
-    proof.note("Smooth in the sense of continuously differentiable holds away from 0 (IAT-22d); more does not.")
+    proof.note("Smooth as continuously differentiable: true where {f = 0} is a null set (IAT-23d), not at all z.")
+    slopes = [sympy.limit(relu(z1) * 2 / z1, z1, 0, side) for side in "-+"]
+    proof.refute(slopes == [0, 2], "p = q = 1: u = 2 relu(z) has one-sided derivatives 0 and 2 at z = 0; pwl: IAT-21c")
+    proof.note("Smooth as twice differentiable: not even away from those z.")
     x = sympy.Symbol("x", positive=True)
     root = sqrt(x)
     u = integrate(x - s**2, (s, -root, root))
@@ -151,8 +184,10 @@ def pieces_are_lines(proof: Proof) -> None:
     )
     proof.note("For abs(e) < 1/2 the second factor is positive, so D = (0, 1) for all those e.")
     smallest = 1 - 2 * Rational(1, 4)
+    independent = sympy.Matrix([[1, 0, 0, 0], [1, 0, Rational(1, 4), 0]]).rank() == 2
     proof.refute(
-        smallest > 0, "fourier, z = (1, 0, e, 0), abs(e) <= 1/4: one pattern, inputs on no common line through 0"
+        smallest > 0 and independent,
+        "fourier, z = (1, 0, e, 0), abs(e) <= 1/4: one pattern, inputs on no common line through 0",
     )
 
 
@@ -195,13 +230,15 @@ def zero_integral_signs(proof: Proof) -> None:
     "f is continuous, of period 2 and not 0, and s = -1 and 1 count once",
 )
 def two_roots(proof: Proof) -> None:
-    proof.note(
-        "A continuous function of period 2 that takes both signs changes its sign an even number of times in a period:"
-    )
-    proof.note("the product of the signs of consecutive arcs around the circle is 1.")
-    k = sympy.Symbol("k", integer=True)
-    proof.equal(sympy.simplify((-1) ** (2 * k)), 1, "after an odd number of changes the sign would differ from itself")
     proof.assume("f is continuous, of period 2 and not 0, and s = -1 and 1 count once")
+    proof.note("f has zero integral, so f(x) > 0 > f(y) for some x, y (IAT-24d). These two points cut the circle of")
+    proof.note("length 2 into two arcs, and f vanishes inside each of them (intermediate value theorem): two roots.")
+    roots = sympy.solveset(sin(pi * s), s, sympy.Interval.Ropen(-1, 1))
+    proof.holds(roots == sympy.FiniteSet(-1, 0), "no more in general: sin(pi s) has the roots -1 and 0 in [-1, 1)")
+    ends = sympy.solveset(s, s, sympy.Interval(-1, 1))
+    proof.holds(
+        ends == sympy.FiniteSet(0), "continuity around the circle is needed: p = s has zero integral and one root"
+    )
 
 
 @claim(
@@ -212,6 +249,10 @@ def two_roots(proof: Proof) -> None:
 )
 def half_active(proof: Proof) -> None:
     proof.note("The mean over z and -z of the measure is 1 for every basis (IAT-24g); single values vary.")
+    e = sympy.Symbol("e", positive=True)
+    total = integrate(1, (s, -1, -1 + e)) - integrate(e / (2 - e), (s, -1 + e, 1))
+    proof.equal(total, 0, "p = 1 on [-1, -1 + e), -e/(2 - e) on the rest: the integral is 0 for every e < 2")
+    proof.refute((-1 + e) - (-1) == e, "that p, z = 1: D = [-1, -1 + e) has measure e, any number in (0, 2)")
     z = np.zeros(10)
     z[1::2] = [5, 4, 3, 2, 1]
     found = enclose(iatcore.IATReLU(iatcore.basis("fourier", 10), iatcore.basis("rect", 2)), z)
@@ -227,63 +268,3 @@ def complement(proof: Proof) -> None:
     x = sympy.Symbol("x", real=True, nonzero=True)
     proof.equal(sympy.Heaviside(x) + sympy.Heaviside(-x), 1, "1[f > 0] + 1[-f > 0] = 1 where f != 0")
     proof.note("Integrate over [-1, 1].")
-
-
-def _jumps(name: str, d: int, derivative: bool) -> bool:
-    """Whether a function of a family (or its slope) jumps inside (-1, 1), from its exact pieces."""
-    pieces, functions = on_pieces(iatcore.basis(name, d))
-    for k, (_, right) in enumerate(pieces[:-1]):
-        for before, after in zip(functions[k], functions[k + 1], strict=True):
-            left, then = (diff(before, s), diff(after, s)) if derivative else (before, after)
-            if sympy.simplify((left - then).subs(s, right)) != 0:
-                return True
-    return False
-
-
-@claim("IAT-T1a", "table 1", "Continuous: pwl, pwq, fourier and pwl-w; not rect and rect-w.")
-def table_continuous(proof: Proof) -> None:
-    for name in families(4):
-        for d in (2, 3, 6):
-            jumps = _jumps(name, d, False)
-            proof.holds(
-                jumps == name.startswith("rect"),
-                f"{name}, d = {d}: {'jumps' if jumps else 'continuous'} at its breakpoints",
-            )
-
-
-@claim("IAT-T1b", "table 1", "Smooth: pwq and fourier; the others are not.")
-def table_smooth(proof: Proof) -> None:
-    for name in families(4):
-        for d in (3, 6):
-            rough = _jumps(name, d, False) or _jumps(name, d, True)
-            proof.holds(
-                rough == (name not in ("pwq", "fourier")), f"{name}, d = {d}: {'a kink or jump' if rough else 'C1'}"
-            )
-
-
-@claim("IAT-T1c", "table 1", "Zero integral: fourier, pwl-w and rect-w; the others are not.")
-def table_zero_integral(proof: Proof) -> None:
-    for name in families(4):
-        for d in (2, 3, 6):
-            values = [integral(iatcore.basis(name, d), i) for i in range(d)]
-            zero = name in ("fourier", "pwl-w", "rect-w")
-            proof.holds(
-                all((v == 0) == zero for v in values),
-                f"{name}, d = {d}: integrals {'all 0' if zero else 'all positive'}",
-            )
-
-
-@claim(
-    "IAT-T1d",
-    "table 1",
-    "Global: every fourier function is non-zero almost everywhere on [-1, 1]; the others have local support.",
-)
-def table_global(proof: Proof) -> None:
-    for name in families(4):
-        pieces, functions = on_pieces(iatcore.basis(name, 8))
-        for i in range(8):
-            support = sum(right - left for (left, right), row in zip(pieces, functions, strict=True) if row[i] != 0)
-            proof.holds(
-                (support == 2) == (name == "fourier"),
-                f"{name}, d = 8: function {i + 1} lives on a set of measure {support}",
-            )

@@ -69,6 +69,19 @@ def relu_matrix(proof: Proof) -> None:
         proof.holds(len(found) == 1, f"d y = max(y, 0) has one solution d for y = {at}")
 
 
+@claim("TMAF-4b", "(2), (4)", "The recurrence (4) with the matrices of ReLU is the network (2), with max(., 0) the "
+       "composition of affine maps and ReLU.")  # fmt: skip
+def recurrence(proof: Proof) -> None:
+    proof.note(
+        "two layers of width 2; eta_1 takes every pair of signs, with symbols for its entries; deeper by induction"
+    )
+    w, b = sympy.Matrix(2, 2, reals("w1:5")), sympy.Matrix(reals("b1:3"))
+    for eta in itertools.product((-c, sympy.Integer(0), c), (-h, sympy.Integer(0), h)):
+        v = sympy.Matrix(eta)
+        d = sympy.diag(*(step([0], [0, 1], e) for e in eta))
+        proof.equal(w * (d * v) + b, w * v.applyfunc(lambda e: Max(e, 0)) + b, f"eta_1 = {eta}: (4) is (2)")
+
+
 @claim("TMAF-5", "(5)", "(D(g(x)) g(x))_i = a(g_i(x)) g_i(x): a diagonal activation matrix acts as one scalar "
        "function on every component.")  # fmt: skip
 def diagonal_form(proof: Proof) -> None:
@@ -109,6 +122,24 @@ def third_example(proof: Proof) -> None:
     proof.equal(sigma(points, values, -c), 0, "a(-c)(-c) = 0")
     proof.equal(sympy.limit(sigma(points, values, c / (1 + c)), c, 0), 0, "continuous at 0: the jump is at 1 alone")
     proof.holds(not gates.tmaf((0.0, 1.0), (0.0, 1.0, 0.0)).is_continuous, "the core says so too")
+
+
+@claim("TMAF-6e", "(6), 3.3", "The intervals, too, can be adjusted in training by gradients: the output depends on the "
+       "breakpoints with a derivative that is not 0 almost everywhere.", Verdict.REFUTED)  # fmt: skip
+def grid_gradient(proof: Proof) -> None:
+    p, low, high = reals("p low high")
+    for at, side in ((p - c, "s < p"), (p + c, "s > p")):
+        value = sigma([p], [low, high], at)
+        slope = sympy.diff(value, low), sympy.diff(value, high)
+        proof.holds(
+            slope == ((at, 0) if side == "s < p" else (0, at)), f"{side}: a step value has the derivative s or 0"
+        )
+    off = [sigma([p + e], [low, high], x).subs(x, p - c) for e in (-c / 2, c / 2)]
+    other = [sigma([p + e], [low, high], x).subs(x, p + c) for e in (-c / 2, c / 2)]
+    same = off[0] == off[1] == low * (p - c) and other[0] == other[1] == high * (p + c)
+    proof.refute(same, "s = p - c or p + c: moving the breakpoint p by up to c/2 changes nothing, so the derivative "
+                 "by p is 0 at every s != p")  # fmt: skip
+    proof.note("in function space it is not 0: the integral of q f over a level set depends on the level smoothly")
 
 
 @claim("TMAF-7a", "(7)", "The operator T, (T g)(x) = D(g(x)) g(x), maps continuous functions to continuous functions "
@@ -207,15 +238,17 @@ def homogeneity(proof: Proof) -> None:
     a: Any = sympy.Function("a")
     proof.equal(a(c * x) * c * x - c * a(x) * x, c * x * (a(c * x) - a(x)), "sigma(c s) - c sigma(s) = c s (a(c s) - "
                 "a(s)), c > 0: homogeneous if and only if a is constant on s > 0 and on s < 0")  # fmt: skip
-    minus, plus, low, high = reals("t_minus t_plus low high")
+    minus, plus = reals("t_minus t_plus")
     for at in (-h, h):
         same = step([0], [minus, plus], c * at) - step([0], [minus, plus], at)
         proof.equal(same, 0, f"a breakpoint 0 alone: a(c s) = a(s) for s = {at}")
-    p: Any = sympy.Symbol("p", positive=True)
-    proof.equal(step([p], [low, high], 2 * p) - step([p], [low, high], p), high - low, "a breakpoint p > 0: a(2 p) - "
-                "a(p) = t_j - t_{j-1}, so homogeneity forces them to be equal")  # fmt: skip
-    half = step([-p], [low, high], -p / 2) - step([-p], [low, high], -p)
-    proof.equal(half, high - low, "a breakpoint -p < 0: the same with a(-p/2) - a(-p)")
+    p: Any = h + sympy.Symbol("p", positive=True)
+    grid = [-p - h, -p, -p + h, p - h, p, p + h]
+    values = sympy.symbols("t0:7", real=True)
+    for k, at in ((1, -p), (4, p)):
+        gap = step(grid, values, at + h / 2) - step(grid, values, at)
+        proof.equal(gap, values[k + 1] - values[k], f"a breakpoint {at} between others at a distance h: a({at} + h/2) "
+                    f"- a({at}) = t{k + 1} - t{k}, so homogeneity forces them to be equal")  # fmt: skip
     homogeneous = [gates.tmaf(q, (0.0, 1.0)).is_homogeneous for q in ((0.0,), (1.0,))]
     proof.holds(homogeneous == [True, False], "the core's test agrees")
 
