@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -42,16 +42,16 @@ class Bands:
         numbers: which diagonals, positive above the main one.
         grids: breakpoints of each.
         side: the interval that a breakpoint itself belongs to.
+        widths: how many intervals each grid has.
     """
 
     numbers: tuple[int, ...]
     grids: tuple[Points, ...]
     side: Side = "left"
+    widths: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def widths(self) -> tuple[int, ...]:
-        """Intervals of each grid."""
-        return tuple(len(points) + 1 for points in self.grids)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(len(points) + 1 for points in self.grids))
 
     @cached_property
     def _hash(self) -> int:

@@ -22,7 +22,7 @@ from .kernels.quadrature import APPLY, MATRIX, moment_batch
 from .mesh_error import mesh_for
 from .pattern import ActivationPattern, activation_pattern
 from .plan import MomentPlan, moment_plan
-from .runners import LocalRunner, LocalWaveRunner, WaveRunner, crossing_store, is_local, is_wave, saved_room
+from .runners import Crossings, LocalRunner, LocalWaveRunner, WaveRunner, crossing_store, is_local, is_wave, saved_room
 from .threads import over_rows
 
 Floats = NDArray[np.float64]
@@ -277,14 +277,17 @@ class IAT:
 
     # -- rows of a checked batch ---------------------------------------------------------------------------------
 
-    def forward(self, z: NDArray[Any], save: bool = False) -> tuple[NDArray[Any], Any]:
-        """Rows of u for contiguous rows of z, and what :meth:`backward` can reuse (None if nothing)."""
+    def forward(self, z: NDArray[Any], save: bool | Crossings = False) -> tuple[NDArray[Any], Any]:
+        """Rows of u for contiguous rows of z, and what :meth:`backward` can reuse (None if nothing).
+
+        ``save`` may be room of the shapes :meth:`saved_shapes`, which is then written.
+        """
         if self._kind is None:
             pattern = self.pattern(z)
             out = self._apply_rows(pattern, z.astype(np.float64), transpose=False)
             return out.astype(z.dtype, copy=False), (pattern if save else None)
         out = np.empty((len(z), self.out_size), dtype=z.dtype)
-        saved = self._empty_crossings(len(z)) if save and self._kind[0] == "wave" and self.gate.jumps else None
+        saved = (self._empty_crossings(len(z)) if save is True else save) if save else None
         self._run(z, z, out, "forward", same=True, saved=saved, mode=fused.WRITE)
         return out, saved
 
@@ -327,10 +330,20 @@ class IAT:
         kernel, args = self._runner.prepare(z, h, out, direction, same, saved, mode)
         over_rows(kernel, len(z), self._runner.cost, *args, block=self._runner.block)
 
-    def _empty_crossings(self, batch: int) -> Any:
-        if len(self.gate.jumps) != 1:
+    def _empty_crossings(self, batch: int) -> Crossings | None:
+        if not self._saves:
             return None
         return crossing_store(-(-batch // 8), saved_room(self.p.max_frequency))
+
+    @property
+    def _saves(self) -> bool:
+        """Whether crossings are kept for the derivative: those of one level of a trigonometric state function."""
+        return self._kind is not None and self._kind[0] == "wave" and len(self.gate.jumps) == 1
+
+    def saved_shapes(self, batch: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Shapes of positions, signs and slots that :meth:`forward` saves of a batch; without entries if nothing."""
+        blocks, slots = ((batch + 7) // 8, saved_room(self.p.max_frequency)) if self._saves else (0, 0)
+        return (blocks * slots * 8,), (blocks, slots + 1), (blocks,)
 
     # -- over a stored pattern -----------------------------------------------------------------------------------
 

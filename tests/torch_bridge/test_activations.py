@@ -90,7 +90,7 @@ def test_compiled_tmaf_is_the_plain_one(kind, bands, sharing, dtype):
         assert u.dtype == dtype and u.is_contiguous(memory_format=memory)
         found = torch.autograd.grad(u, [z, *module.values], g, allow_unused=True)
         wide = z.detach().double().requires_grad_()
-        rounded = op._rounded(module._bands, dtype)
+        rounded = op.rounded(module._bands, dtype)
         values = tuple(v.double() for v in module.values)
         plain = reference.step_matrix(wide, values, rounded, module._layout(wide))
         expected = torch.autograd.grad(plain, [wide, *module.values], g.double(), allow_unused=True)

@@ -90,6 +90,7 @@ class IAT(nn.Module):
         self.gate = _gate(gate)
         self.scale = _scale(scale, p, q, self.activation or self.gate)
         self.transform = Transform(p, q.scaled(self.scale), self.gate)
+        self._mesh = None if self.mesh is None else mesh_matrices(self.input_basis, self.output_basis, self.mesh)
         self._matrices: dict[Any, tuple[Tensor, Tensor]] = {}
 
     @property
@@ -158,9 +159,9 @@ class IAT(nn.Module):
         return iat_mesh(z, P, Q, self.activation or self.gate, pattern_from).to(dtype)
 
     def _mesh_matrices(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-        assert self.mesh is not None
+        assert self._mesh is not None
         if (dtype, device) not in self._matrices:
-            P, Q = mesh_matrices(self.input_basis, self.output_basis, self.mesh)
+            P, Q = self._mesh
             self._matrices[dtype, device] = P.to(device, dtype), Q.to(device, dtype)
         return self._matrices[dtype, device]
 

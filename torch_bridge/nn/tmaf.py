@@ -28,7 +28,9 @@ from iatcore.step_settings import (
 from iatcore.steps import Bands
 
 from ..ops.dtypes import computable, result_dtype
+from ..ops.handles import handle
 from ..ops.steps import reference
+from ..ops.steps.library import Pattern, Steps
 from ..ops.steps.op import Layout, sparse_step_matrix, step_matrix, trained_step_matrix
 from .base import Activation, check_placement
 
@@ -164,6 +166,12 @@ class TMAF(_Features):
             self.entries, diagonal = entries_of(matrix, self.sharing)
             starts = [np.stack([initial_values(init, self.grids[0], 0 if on else 1) for on in diagonal])]
         self._bands = Bands(self.bands, self.grids, self.side)
+        self._settings = (
+            Steps(self._bands, self._groups)
+            if self.entries is None
+            else Pattern(self.grids[0], self.side, self.entries)
+        )
+        self._name = handle(self._settings)
         self.values = nn.ParameterList(_parameter(v, placement) for v in starts)
         self.breakpoints = None
         if self.trainable_grid is not None:
@@ -174,13 +182,17 @@ class TMAF(_Features):
     def forward(self, z: Tensor) -> Tensor:
         layout = self._layout(z)
         values = tuple(self.values)
-        if self.entries is not None:
-            u = sparse_step_matrix(z.movedim(layout.dim, -1), values[0], self.grids[0], self.side, self.entries)
+        if isinstance(self._settings, Pattern):
+            u = sparse_step_matrix(z.movedim(layout.dim, -1), values[0], self._settings, self._name)
             return u.movedim(-1, layout.dim)
         if self.breakpoints is not None:
             points = tuple(_from_gaps(p) for p in self.breakpoints)
             return trained_step_matrix(z, values, points, self._bands, layout, self.trainable_grid or 1.0)
-        return step_matrix(z, values, self._bands, layout)
+        return step_matrix(z, values, self._bands, layout, self._name)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._name = handle(self._settings)
 
     def current_grids(self) -> tuple[tuple[float, ...], ...]:
         """The breakpoints as they are now."""

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
+import torch
 from torch import Tensor
 
-import iatcore
-from iatcore import Basis, Gate
-
 from ..dtypes import EXACT, computable, result_dtype
-from . import cpu, reference
+from . import cpu, library, reference
+from .functions import Decoupled, Forward, is_transformed
+from .transform import Transform
+
+__all__ = ["Derivatives", "Transform", "iat"]
 
 Derivatives = Literal[1, 2, "any"]
-
-
-@dataclass(frozen=True)
-class Transform:
-    """Input basis, output basis and gate, and what is prepared from them, once, when needed.
-
-    Copies and pickles carry the bases and the gate alone.
-    """
-
-    p: Basis
-    q: Basis
-    gate: Gate
-
-    @cached_property
-    def core(self) -> iatcore.IAT:
-        """The compiled transform of numpy arrays."""
-        return iatcore.IAT(self.p, self.q, self.gate)
-
-    @cached_property
-    def plan(self) -> reference.Plan:
-        """The constants of the reference implementation."""
-        return reference.prepare(self.p, self.q, self.gate)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"p": self.p, "q": self.q, "gate": self.gate}
 
 
 def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, derivatives: Derivatives = 2) -> Tensor:
@@ -50,8 +25,9 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
             returned in its own dtype, integers count as float64.
         transform: the bases and the gate.
         pattern_from: coefficients of the same shape that f is taken from instead of z, IAT (24)-(26).
-        derivatives: 1 or 2 computes on the CPU by compiled code, which is differentiable twice; ``"any"`` by
-            :mod:`.reference`, which is differentiable to any order. Other devices use the reference in either case.
+        derivatives: 1 or 2 computes on the CPU by compiled code, which is differentiable twice, in reverse and in
+            forward mode, also under torch.func; ``"any"`` by :mod:`.reference`, which is differentiable to any order.
+            Other devices use the reference in either case.
 
     Returns:
         (..., d_out). Rows with nan or inf are nan.
@@ -61,14 +37,15 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
         ValueError: shapes that do not fit.
         RuntimeError: a third derivative on the CPU, unless ``derivatives`` is ``"any"``.
     """
+    if torch.compiler.is_compiling() or z.device.type == "meta":
+        return _in_graph(z, transform, pattern_from)
+    if is_transformed() and derivatives != "any":
+        return _transformed(z, transform, pattern_from)
     if pattern_from is None and derivatives != "any" and z.dtype in EXACT and z.device.type == "cpu":
         # nothing to convert: the way of nearly every call, kept short
         reference.check_shapes(z, transform.p.size, None)
         return cpu.iat(z, transform.core)
-    dtype, z = result_dtype(z, "z"), computable(z, "z")
-    if pattern_from is not None:
-        pattern_from = computable(pattern_from, "pattern_from")
-    reference.check_shapes(z, transform.p.size, pattern_from)
+    dtype, z, pattern_from = _prepared(z, transform, pattern_from)
     if z.device.type != "cpu" or derivatives == "any":
         u = reference.iat(z, transform.plan, pattern_from)
     elif pattern_from is None:
@@ -78,3 +55,30 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
             z, transform.core, pattern_from, lambda x, source: reference.iat(x, transform.plan, source)
         )
     return u.to(dtype)
+
+
+def _prepared(
+    z: Tensor, transform: Transform, pattern_from: Tensor | None
+) -> tuple[torch.dtype, Tensor, Tensor | None]:
+    """The dtype of the result, and checked arguments in the dtype that is computed with."""
+    dtype, z = result_dtype(z, "z"), computable(z, "z")
+    if pattern_from is not None:
+        pattern_from = computable(pattern_from, "pattern_from")
+    reference.check_shapes(z, transform.p.size, pattern_from)
+    return dtype, z, pattern_from
+
+
+def _in_graph(z: Tensor, transform: Transform, pattern_from: Tensor | None) -> Tensor:
+    """By the operators of torch.library."""
+    dtype, z, pattern_from = _prepared(z, transform, pattern_from)
+    if pattern_from is None:
+        return library.graph_iat(z, transform.name).to(dtype)
+    return library.iat_decoupled(z, pattern_from.to(z.dtype), transform.name).to(dtype)
+
+
+def _transformed(z: Tensor, transform: Transform, pattern_from: Tensor | None) -> Tensor:
+    """By functions that torch.func and forward mode understand."""
+    dtype, z, pattern_from = _prepared(z, transform, pattern_from)
+    if pattern_from is None:
+        return Forward.apply(z, transform).to(dtype)
+    return Decoupled.apply(z, pattern_from.to(z.dtype), transform).to(dtype)

@@ -133,12 +133,18 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: steps.Bands, layou
     """:func:`.reference.step_matrix` for float32 and float64 tensors on the CPU."""
     if not z.numel() or torch._C._are_functorch_transforms_active():
         return reference.step_matrix(z, values, bands, layout)
+    x, plan = _planned(z, bands, layout)
+    return _StepMatrix.apply(x, plan, bands, layout, *values)
+
+
+def _planned(z: Tensor, bands: steps.Bands, layout: Layout) -> tuple[Tensor, Plan]:
+    """The tensor, or a copy, and how it is read."""
     x = _in_dense_memory(z)
     plan = Plan(x, bands, layout)
     if not plan.serves:
         x = z.contiguous()
         plan = Plan(x, bands, layout)
-    return _StepMatrix.apply(x, plan, bands, layout, *values)
+    return x, plan
 
 
 def _in_dense_memory(z: Tensor) -> Tensor:
@@ -162,6 +168,36 @@ def _second(inputs: tuple[Tensor, ...], wanted: Any, g: Tensor, again: Callable[
 def clamp_ends(dtype: torch.dtype) -> tuple[float, float]:
     """Where AReLU clamps alpha, rounded to a dtype."""
     return tuple(torch.tensor([reference.LOWEST, reference.HIGHEST], dtype=dtype).tolist())
+
+
+def step_matrix_keeping(
+    z: Tensor, values: tuple[Tensor, ...], bands: steps.Bands, layout: Layout, keep: bool
+) -> tuple[Tensor, Tensor]:
+    """``S(z) z`` without a tape, and the intervals of all components if they are to be kept and bytes hold them."""
+    if not z.numel():
+        return torch.empty_like(z), torch.empty(0, dtype=torch.uint8)
+    x, plan = _planned(z, bands, layout)
+    u = torch.empty_like(x, memory_format=torch.preserve_format)
+    numbers = steps.flat([plan.arrange(v, layout) for v in values], KINDS[z.dtype])
+    bins = steps.forward(flat(x, plan.order), numbers, bands, plan.view, flat(u, plan.order), keep)
+    return u, torch.from_numpy(bins.reshape(-1))
+
+
+def step_matrix_gradients(
+    z: Tensor, g: Tensor, values: tuple[Tensor, ...], bins: Tensor, bands: steps.Bands, layout: Layout
+) -> list[Tensor]:
+    """Gradients of ``g^T S(z) z`` with respect to z and to the step values, without a tape."""
+    if not z.numel():
+        return [torch.empty_like(z), *(torch.zeros_like(v) for v in values)]
+    x, plan = _planned(z, bands, layout)
+    gradient = torch.empty_like(x, memory_format=torch.preserve_format)
+    numbers = steps.flat([plan.arrange(v, layout) for v in values], KINDS[z.dtype])
+    kept = bins.numpy().reshape(len(bands.numbers), -1) if bins.numel() else steps.NO_BINS
+    sums = steps.backward(
+        flat(x, plan.order), flat(like(g, plan.order), plan.order), numbers, bands, plan.view,
+        flat(gradient, plan.order), kept,
+    )  # fmt: skip
+    return [gradient, *(plan.restore(s, v, layout) for s, v in zip(sums, values, strict=True))]
 
 
 class _AReLU(torch.autograd.Function):

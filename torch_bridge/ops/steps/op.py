@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from iatcore.gates import Side
-from iatcore.steps import Bands, Entries
+from iatcore.steps import Bands
 
 from ..dtypes import EXACT, computable, result_dtype
-from . import cpu, reference
+from . import cpu, library, reference
+from .library import Pattern
 from .reference import Layout
-
-
-@lru_cache(maxsize=256)
-def _rounded(bands: Bands, dtype: torch.dtype) -> Bands:
-    """Breakpoints as numbers of half precision, so that a breakpoint itself is always met."""
-    grids = tuple(tuple(torch.tensor(points, dtype=torch.float64).to(dtype).tolist()) for points in bands.grids)
-    return replace(bands, grids=grids)
+from .rounding import rounded
 
 
 def _implementation(z: Tensor) -> Any:
     return cpu if z.device.type == "cpu" and z.dtype in EXACT else reference
 
 
-def check_values(values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> None:
-    """ValueError unless there is a tensor of the right size for every diagonal."""
+def check_device(z: Tensor, *parameters: Tensor) -> None:
+    """ValueError unless parameters are where the input is."""
+    for parameter in parameters:
+        if parameter.device != z.device:
+            raise ValueError(f"the input must be on the device of the parameters, {parameter.device}, got {z.device}")
+
+
+def check_values(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> None:
+    """ValueError unless there is a tensor of the right size for every diagonal, on the device of z."""
+    check_device(z, *values)
     groups = math.prod(layout.features) if layout.features else 1
     for k, v, width in zip(bands.numbers, values, bands.widths, strict=True):
         if v.numel() != groups * width:
@@ -38,7 +38,11 @@ def check_values(values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> No
             raise ValueError(f"values of diagonal {k} must have shape {expected}, got {tuple(v.shape)}")
 
 
-def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> Tensor:
+def _in_graph(z: Tensor) -> bool:
+    return torch.compiler.is_compiling() or z.device.type == "meta"
+
+
+def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout, name: str) -> Tensor:
     """``u_i = sum_k a_k(z_{i+k}) z_{i+k}`` along one dimension, TMAF (4)-(7).
 
     Half precision is computed in float32 and returned in its own dtype, integers count as float64. Breakpoints are
@@ -47,18 +51,23 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
     Args:
         z: any shape; ``layout.dim`` is the dimension that the matrix acts on.
         values: step values of each diagonal, ``(groups, intervals)`` or ``(intervals,)``.
+        name: of :class:`Steps` with these bands and features, :func:`torch_bridge.ops.handles.handle`.
 
     Raises:
         TypeError: complex or bool tensors.
+        ValueError: step values of a wrong size or on another device.
     """
-    check_values(values, bands, layout)
+    check_values(z, values, bands, layout)
+    if _in_graph(z):
+        x = z.to(result_dtype(z, "z"))
+        return library.step_matrix(x, values, name, layout.dim)[0]
     if z.dtype in EXACT and z.device.type == "cpu" and all(v.dtype == z.dtype for v in values):
         # nothing to convert: the way of nearly every call, kept short
         return cpu.step_matrix(z, values, bands, layout)
     dtype, x = result_dtype(z, "z"), computable(z, "z")
     values = tuple(v.to(x.dtype) for v in values)
     if dtype != x.dtype:
-        bands = _rounded(bands, dtype)
+        bands = rounded(bands, dtype)
     return _implementation(x).step_matrix(x, values, bands, layout).to(dtype)
 
 
@@ -67,20 +76,24 @@ def trained_step_matrix(
 ) -> Tensor:
     """:func:`.reference.trained_step_matrix`; dtypes as :func:`step_matrix`."""
     dtype, x = result_dtype(z, "z"), computable(z, "z")
-    check_values(values, bands, layout)
+    check_values(z, values, bands, layout)
     values = tuple(v.to(x.dtype) for v in values)
     points = tuple(p.to(dtype) for p in points)
     return reference.trained_step_matrix(x, values, points, bands, layout, width).to(dtype)
 
 
-def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], side: Side, entries: Entries) -> Tensor:
+def sparse_step_matrix(z: Tensor, values: Tensor, pattern: Pattern, name: str) -> Tensor:
     """``u_i = sum_j a_ij(z_j) z_j`` along the last dimension for a fixed pattern; dtypes as :func:`step_matrix`."""
-    dtype, x = result_dtype(z, "z"), computable(z, "z")
-    shape = (int(entries.functions.max()) + 1, len(points) + 1)
+    points, side, entries = pattern.points, pattern.side, pattern.entries
+    shape = (pattern.functions, len(points) + 1)
     if tuple(values.shape) != shape:
         raise ValueError(f"values[0] must have shape {shape}, got {tuple(values.shape)}")
+    check_device(z, values)
+    if _in_graph(z):
+        return library.sparse_step_matrix(z.to(result_dtype(z, "z")), values, name)
+    dtype, x = result_dtype(z, "z"), computable(z, "z")
     if dtype != x.dtype:
-        points = _rounded(Bands((0,), (points,), side), dtype).grids[0]
+        points = rounded(Bands((0,), (points,), side), dtype).grids[0]
     return _implementation(x).sparse_step_matrix(x, values.to(x.dtype), points, side, entries).to(dtype)
 
 
@@ -92,6 +105,9 @@ def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float = 1.0, keep_al
         residual: 1, or 0 for ELSA (AReLU 2.2).
         keep_alive: whether the gradient of alpha passes the clamp where a descent step leads back into it.
     """
+    check_device(x, alpha, beta)
+    if _in_graph(x):
+        return library.arelu(x.to(result_dtype(x, "x")), alpha, beta, residual, keep_alive)
     if x.dtype in EXACT and x.device.type == "cpu":
         return cpu.arelu(x, alpha, beta, residual, keep_alive)
     dtype, z = result_dtype(x, "x"), computable(x, "x")

@@ -76,6 +76,9 @@ class _Product(torch.autograd.Function):
 
 def product(t: Tensor, x: Tensor) -> Tensor:
     """``t x`` for tensors of one shape; for t = 0 it is +0 also at infinity, and nan at nan."""
+    if torch.compiler.is_compiling():
+        # without forward mode and infinite gradients, neither of which a graph can have
+        return t * torch.where((t == 0) & x.isinf(), 0.0, x) + 0.0
     return _Product.apply(t, x)
 
 
@@ -125,6 +128,9 @@ class _Summed(torch.autograd.Function):
 
 def pick(values: Tensor, index: Tensor) -> Tensor:
     """Entries of all step values, flattened, by number."""
+    if torch.compiler.is_compiling():
+        # in float64, so that sums of gradients are formed there
+        return values.reshape(-1).double()[index].to(values.dtype)
     return _Picked.apply(values.reshape(-1), index)
 
 

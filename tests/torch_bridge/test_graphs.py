@@ -1,0 +1,150 @@
+"""Modules in graphs: torch.compile without a break, the operators of torch.library, meta tensors."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch.library import opcheck
+
+import iatcore
+import torch_bridge as tb
+from torch_bridge.ops.handles import handle, held
+
+MODULES = {
+    "local": lambda: tb.IATReLU(6, 5, "pwl", "pwq"),
+    "fourier": lambda: tb.IATReLU(6, 5, "fourier", "pwq"),
+    "to fourier": lambda: tb.IATReLU(6, 5, "pwq", "fourier"),
+    "generic": lambda: tb.IATReLU(6, 5, iatcore.basis("pwl", 3) + iatcore.basis("fourier", 3), "pwq"),
+    "jumping": lambda: tb.IAT(6, 5, "pwl", "pwq", gate=iatcore.Gate((0.3,), (0.5, 1.0))),
+    "mesh": lambda: tb.IATReLU(6, 5, "pwl", "pwq", mesh=20),
+    "dim": lambda: tb.IATReLU(4, 5, "pwl", "pwq", dim=1),
+    "TMAF": lambda: tb.TMAF(),
+    "tri-diagonal": lambda: tb.TMAF(bands=(-1, 0, 1)),
+    "by channel": lambda: tb.TMAF(grid="uniform", sharing="channel", num_features=4, dim=1),
+    "by neuron": lambda: tb.TMAF(sharing="neuron", num_features=(4, 6)),
+    "sparse": lambda: tb.TMAF(pattern=np.tri(6)),
+    "trained grid": lambda: tb.TMAF(trainable_grid=0.1),
+    "rescaled": lambda: tb.RescaledTMAF(),
+    "AReLU": lambda: tb.AReLU(),
+    "ELSA": lambda: tb.ELSA(keep_alive=True),
+}
+
+
+def made(name):
+    torch.manual_seed(0)
+    module = MODULES[name]()
+    for parameter in module.parameters():
+        parameter.data = 0.5 + 0.3 * torch.randn(parameter.shape)
+    return module
+
+
+def outcome(module, function, z):
+    u = function(z)
+    g = torch.linspace(-1, 1, u.numel()).reshape(u.shape).to(u)
+    return u, *torch.autograd.grad(u, (z, *module.parameters()), g)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", MODULES)
+def test_compiled_equals_eager(name, dtype):
+    """Without a graph break, forward and backward, for changing batches."""
+    module = made(name)
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    for batch in (3, 5):
+        z = torch.randn(batch, 4, 6).to(dtype).requires_grad_()
+        for found, expected in zip(outcome(module, compiled, z), outcome(module, module, z), strict=True):
+            assert found.dtype == expected.dtype
+            # the same code, but for sums of half precision that are rounded in another order
+            torch.testing.assert_close(found, expected, rtol=4 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).eps)
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(z), module(z))
+
+
+def test_compiled_by_inductor():
+    module = torch.nn.Sequential(torch.nn.Linear(4, 6), made("fourier"), tb.AReLU(), tb.TMAF(bands=(-1, 0, 1)))
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, dynamic=True)
+    for batch in (3, 5):
+        z = torch.randn(batch, 4, requires_grad=True)
+        for found, expected in zip(outcome(module, compiled, z), outcome(module, module, z), strict=True):
+            torch.testing.assert_close(found, expected)
+
+
+def test_compiled_with_the_pattern_of_another_tensor():
+    module = made("fourier")
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    z, x = (torch.randn(3, 6, requires_grad=True) for _ in range(2))
+    found = torch.autograd.grad(compiled(z, pattern_from=x).sum(), (z, x))
+    expected = torch.autograd.grad(module(z, pattern_from=x).sum(), (z, x))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n != "dim"])
+def test_meta_tensors(name):
+    module = copy.deepcopy(made(name)).to("meta")
+    u = module(torch.empty(3, 4, 6, device="meta"))
+    assert u.shape == made(name)(torch.zeros(3, 4, 6)).shape and u.is_meta
+
+
+def rows(*sizes, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(4, n, generator=generator, dtype=dtype, requires_grad=True) for n in sizes]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["local", "fourier", "to fourier", "generic", "jumping"])
+def test_operators_of_the_transform(name, dtype):
+    ops, transform = torch.ops.matact, made(name).transform
+    z, v, g = rows(6, 6, 5, dtype=dtype)
+    opcheck(ops.iat.default, (z, transform.name))
+    opcheck(ops.iat_saving.default, (z, transform.name))
+    opcheck(ops.iat_vjp.default, (z, g, transform.name))
+    opcheck(ops.iat_jvp.default, (z, v, transform.name))
+    opcheck(ops.iat_decoupled.default, (z, v, transform.name))
+    _, *saved = ops.iat_saving(z.detach(), transform.name)
+    opcheck(ops.iat_vjp_saved.default, (z, g, *saved, transform.name))
+    plain = [t.detach() for t in (z, g, v)]
+    opcheck(ops.iat_second.default, (*plain, transform.name))
+    opcheck(ops.iat_decoupled_vjp.default, (plain[0], plain[2], plain[1], transform.name))
+
+
+def test_operators_of_step_matrices():
+    ops = torch.ops.matact
+    z = torch.randn(3, 4, 6, requires_grad=True)
+    for name in ("TMAF", "tri-diagonal", "by neuron"):
+        module = made(name)
+        opcheck(ops.step_matrix.default, (z, list(module.values), module._name, -1))
+    module = made("by channel")
+    image = torch.randn(2, 4, 3, 5).to(memory_format=torch.channels_last).requires_grad_()
+    for x in (image, image.detach()[:, :, ::2].requires_grad_(), image.detach().half().requires_grad_()):
+        opcheck(ops.step_matrix.default, (x, list(module.values), module._name, -3))
+    opcheck(ops.sparse_step_matrix.default, (z, made("sparse").values[0], made("sparse")._name))
+    opcheck(ops.arelu.default, (z, made("AReLU").alpha, made("AReLU").beta, 1.0, False))
+
+
+@pytest.mark.parametrize("name", ["tri-diagonal", "sparse", "AReLU"])
+def test_once_in_a_graph(name):
+    module = made(name)
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="eager")
+    z = torch.randn(3, 4, 6, requires_grad=True)
+    gradient = torch.autograd.grad(compiled(z).sum(), z, create_graph=True)[0]
+    with pytest.raises(RuntimeError, match="differentiable once"):
+        torch.autograd.grad(gradient.sum(), z)
+
+
+def test_names_of_settings():
+    a, b = made("local").transform, made("local").transform
+    assert a.name == b.name == pickle.loads(pickle.dumps(a)).name == copy.deepcopy(made("local")).transform.name
+    assert made("fourier").transform.name != a.name
+    assert held(a.name) == a and held(a.name) is held(b.name)
+    assert handle((1, 2)) == handle((1, 2)) != handle((1, 3))
+    with pytest.raises(KeyError, match="no settings named 'Transform:0' here"):
+        held("Transform:0")
