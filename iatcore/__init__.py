@@ -6,7 +6,7 @@ from .derivatives import SingularWarning
 from .discrete import DiscreteIAT
 from .gates import Gate
 from .gdnn import GDNN
-from .mesh_error import mesh_for
+from .mesh_error import mesh_bound, mesh_for
 from .pattern import ActivationPattern, from_intervals
 from .smooth import SmoothIAT
 from .smooth_functions import Smooth
@@ -29,6 +29,7 @@ __all__ = [
     "gates",
     "get_num_threads",
     "grids",
+    "mesh_bound",
     "mesh_for",
     "operators",
     "set_num_threads",

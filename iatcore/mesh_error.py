@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bases import Basis, basis
+from .checks import check_size
 from .gates import Gate, relu
 from .pattern import ActivationPattern, activation_pattern
 from .plan import on_frame, refine, widths
@@ -316,6 +317,25 @@ def mesh_for(p: Any, q: Any, tolerance: float, gate: Gate | None = None, norm: f
             f" errors add, got {tolerance!r}"
         )
     return min(found)
+
+
+def mesh_bound(p: Any, q: Any, mesh: int, gate: Gate | None = None) -> float:
+    """An E with ``|u_M(z) - u(z)| <= E |z|`` for all z, known before any z is seen; what :func:`mesh_for` inverts.
+
+    Euclidean norms, rounding errors in float64 included.
+
+    Args:
+        p, q: input and output basis, as :func:`iatcore.basis` takes them.
+        mesh: M >= 1.
+        gate: a continuous step gate; None is ReLU.
+
+    Raises:
+        TypeError: gate is not a Gate, mesh not an integer.
+        ValueError: the gate jumps, or mesh < 1.
+    """
+    mesh = check_size(mesh, "mesh")
+    worst = _WorstCase(basis(p), basis(q), relu() if gate is None else gate)
+    return worst.bound(mesh, aligned=mesh % worst.nodes == 0)
 
 
 def _search(worst: _WorstCase, tolerance: float, step: int, aligned: bool) -> tuple[int, float]:

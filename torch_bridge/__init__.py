@@ -13,9 +13,13 @@ from .nn import (
     Comb,
     IATReLU,
     Maxout,
+    ReLUNetwork,
+    Replaced,
     RescaledTMAF,
     activation,
     diagnostics,
+    replace_activations,
+    to_relu_network,
 )
 
 __all__ = [
@@ -31,7 +35,11 @@ __all__ = [
     "Comb",
     "IATReLU",
     "Maxout",
+    "ReLUNetwork",
+    "Replaced",
     "RescaledTMAF",
     "activation",
     "diagnostics",
+    "replace_activations",
+    "to_relu_network",
 ]

@@ -5,6 +5,8 @@ from .base import Activation, diagnostics
 from .comparison import APL, PAU, SLAF, Comb, Maxout
 from .iat import IAT, IATReLU
 from .registry import ACTIVATIONS, activation
+from .relu_network import ReLUNetwork, to_relu_network
+from .replace import Replaced, replace_activations
 from .tmaf import TMAF, RescaledTMAF
 
 __all__ = [
@@ -20,7 +22,11 @@ __all__ = [
     "Comb",
     "IATReLU",
     "Maxout",
+    "ReLUNetwork",
+    "Replaced",
     "RescaledTMAF",
     "activation",
     "diagnostics",
+    "replace_activations",
+    "to_relu_network",
 ]

@@ -18,7 +18,8 @@ from .rounding import rounded
 
 
 def _implementation(z: Tensor) -> Any:
-    return cpu if z.device.type == "cpu" and z.dtype in EXACT else reference
+    plain = torch.compiler.is_exporting() or z.device.type != "cpu" or z.dtype not in EXACT
+    return reference if plain else cpu
 
 
 def check_device(z: Tensor, *parameters: Tensor) -> None:
@@ -39,7 +40,8 @@ def check_values(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: La
 
 
 def _in_graph(z: Tensor) -> bool:
-    return torch.compiler.is_compiling() or z.device.type == "meta"
+    """Whether operators of torch.library are to be used: not in what is exported, which knows none of them."""
+    return (torch.compiler.is_compiling() and not torch.compiler.is_exporting()) or z.device.type == "meta"
 
 
 def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout, name: str) -> Tensor:
@@ -61,7 +63,8 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
     if _in_graph(z):
         x = z.to(result_dtype(z, "z"))
         return library.step_matrix(x, values, name, layout.dim)[0]
-    if z.dtype in EXACT and z.device.type == "cpu" and all(v.dtype == z.dtype for v in values):
+    exporting = torch.compiler.is_exporting()
+    if not exporting and z.dtype in EXACT and z.device.type == "cpu" and all(v.dtype == z.dtype for v in values):
         # nothing to convert: the way of nearly every call, kept short
         return cpu.step_matrix(z, values, bands, layout)
     dtype, x = result_dtype(z, "z"), computable(z, "z")
@@ -108,7 +111,7 @@ def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float = 1.0, keep_al
     check_device(x, alpha, beta)
     if _in_graph(x):
         return library.arelu(x.to(result_dtype(x, "x")), alpha, beta, residual, keep_alive)
-    if x.dtype in EXACT and x.device.type == "cpu":
+    if x.dtype in EXACT and x.device.type == "cpu" and not torch.compiler.is_exporting():
         return cpu.arelu(x, alpha, beta, residual, keep_alive)
     dtype, z = result_dtype(x, "x"), computable(x, "x")
     return _implementation(z).arelu(z, alpha, beta, residual, keep_alive).to(dtype)
