@@ -112,19 +112,18 @@ class IAT(nn.Module):
                 to both; on a mesh, where the pattern is constant almost everywhere, to z alone.
         """
         self._check_size(z, "z")
-        last = self.dim in (-1, z.ndim - 1)
         if pattern_from is not None:
             self._check_size(pattern_from, "pattern_from")
-            pattern_from = pattern_from.movedim(self.dim, -1)
-        if not last:
-            z = z.movedim(self.dim, -1)
-        if self.mesh is None and self.activation is not None:
-            u = self._smooth(z, pattern_from)
-        elif self.mesh is None:
-            u = iat(z, self.transform, pattern_from, self.derivatives)
-        else:
-            u = self._on_mesh(z, pattern_from)
-        return u if last else u.movedim(-1, self.dim)
+        if self.mesh is None and self.activation is None:
+            return iat(z, self.transform, pattern_from, self.derivatives, self.dim)
+        if self.dim in (-1, z.ndim - 1):
+            return self._sampled(z, pattern_from)
+        source = None if pattern_from is None else pattern_from.movedim(self.dim, -1)
+        return self._sampled(z.movedim(self.dim, -1), source).movedim(-1, self.dim)
+
+    def _sampled(self, z: Tensor, pattern_from: Tensor | None) -> Tensor:
+        """By sums over points, along the last dimension."""
+        return self._smooth(z, pattern_from) if self.mesh is None else self._on_mesh(z, pattern_from)
 
     def _check_size(self, tensor: Tensor, name: str) -> None:
         if not -tensor.ndim <= self.dim < tensor.ndim:

@@ -183,8 +183,11 @@ class TMAF(_Features):
         layout = self._layout(z)
         values = tuple(self.values)
         if isinstance(self._settings, Pattern):
+            if layout.dim == -1:
+                return sparse_step_matrix(z, values[0], self._settings, self._name)
             u = sparse_step_matrix(z.movedim(layout.dim, -1), values[0], self._settings, self._name)
-            return u.movedim(-1, layout.dim)
+            # a copy, which what follows may change in place
+            return u.movedim(-1, layout.dim).clone()
         if self.breakpoints is not None:
             points = tuple(_from_gaps(p) for p in self.breakpoints)
             return trained_step_matrix(z, values, points, self._bands, layout, self.trainable_grid or 1.0)

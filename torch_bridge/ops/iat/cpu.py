@@ -26,11 +26,12 @@ Decoupled = Callable[[Tensor, Tensor], Tensor]
 """The decoupled form as a function of z and of the coefficients that the pattern is taken from."""
 
 
-def iat(z: Tensor, core: iatcore.IAT) -> Tensor:
-    """``u`` for z (..., d_in), float32 or float64 on the CPU; differentiable twice."""
+def iat(z: Tensor, core: iatcore.IAT, dim: int = -1) -> Tensor:
+    """``u`` for z of size d_in along ``dim``, float32 or float64 on the CPU; differentiable twice."""
     if torch.is_grad_enabled() and z.requires_grad:
-        return _Transform.apply(z, core)
-    return tensor(core.forward(rows(z))[0], z, core.out_size)
+        return _Transform.apply(z, core, dim)
+    y = z if dim == -1 else z.movedim(dim, -1)
+    return tensor(core.forward(rows(y))[0], y, core.out_size, dim)
 
 
 def iat_decoupled(z: Tensor, core: iatcore.IAT, pattern_from: Tensor, again: Decoupled) -> Tensor:
@@ -54,31 +55,41 @@ def rows(x: Tensor) -> np.ndarray:
     return array(x if x.is_contiguous() else x.contiguous())
 
 
-def tensor(found: np.ndarray, like: Tensor, size: int) -> Tensor:
-    """Rows (n, size) as a tensor with the leading shape of another."""
-    result = torch.from_numpy(found)
-    return result if like.ndim == 2 else result.view(*like.shape[:-1], size)
+def tensor(found: np.ndarray, like: Tensor, size: int, dim: int = -1) -> Tensor:
+    """Rows (n, size) as a tensor with the leading shape of another, the last dimension moved to ``dim``.
+
+    It is no view of another tensor, so that what follows may change it in place.
+    """
+    if like.ndim != 2:
+        found = found.reshape(*like.shape[:-1], size)
+    return torch.from_numpy(found if dim == -1 else np.moveaxis(found, -1, dim))
 
 
 class _Transform(torch.autograd.Function):
     """``u(z)``; keeps what the compiled code can reuse of its crossings."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, core: iatcore.IAT) -> Tensor:
-        u, ctx.crossings = core.forward(rows(z), save=True)
+    def forward(ctx: Any, z: Tensor, core: iatcore.IAT, dim: int) -> Tensor:
+        y = z if dim == -1 else z.movedim(dim, -1)
+        u, ctx.crossings = core.forward(rows(y), save=True)
         ctx.save_for_backward(z)
-        ctx.core = core
-        return tensor(u, z, core.out_size)
+        ctx.core, ctx.dim = core, dim
+        return tensor(u, y, core.out_size, dim)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
         (z,) = ctx.saved_tensors
+        if ctx.dim != -1:
+            z, g = z.movedim(ctx.dim, -1), g.movedim(ctx.dim, -1)
         if torch.is_grad_enabled():
-            return _Gradient.apply(z, g, ctx.core, ctx.crossings), None
-        return gradient(z, g, ctx.core, ctx.crossings), None
+            found = _Gradient.apply(z, g, ctx.core, ctx.crossings)
+        else:
+            found = gradient(z, g, ctx.core, ctx.crossings)
+        return found if ctx.dim == -1 else found.movedim(-1, ctx.dim), None, None
 
 
 def gradient(z: Tensor, g: Tensor, core: iatcore.IAT, crossings: Any) -> Tensor:
+    """``J(z)^T g`` without a tape, from crossings that were kept or None."""
     return tensor(core.backward(rows(z), rows(g), crossings), z, core.in_size)
 
 

@@ -17,7 +17,13 @@ __all__ = ["Derivatives", "Transform", "iat"]
 Derivatives = Literal[1, 2, "any"]
 
 
-def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, derivatives: Derivatives = 2) -> Tensor:
+def iat(
+    z: Tensor,
+    transform: Transform,
+    pattern_from: Tensor | None = None,
+    derivatives: Derivatives = 2,
+    dim: int = -1,
+) -> Tensor:
     """``u = integral over [-1, 1] of q(s) a(f(s)) p(s)^T z ds`` with ``f = p^T z``, IAT (4), (17), (18).
 
     Args:
@@ -28,6 +34,7 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
         derivatives: 1 or 2 computes on the CPU by compiled code, which is differentiable twice, in reverse and in
             forward mode, also under torch.func; ``"any"`` by :mod:`.reference`, which is differentiable to any order.
             Other devices use the reference in either case.
+        dim: the dimension of z, of pattern_from and of the result that holds coefficients, in place of the last.
 
     Returns:
         (..., d_out). Rows with nan or inf are nan.
@@ -37,14 +44,21 @@ def iat(z: Tensor, transform: Transform, pattern_from: Tensor | None = None, der
         ValueError: shapes that do not fit.
         RuntimeError: a third derivative on the CPU, unless ``derivatives`` is ``"any"``.
     """
+    plain = pattern_from is None and derivatives != "any" and z.dtype in EXACT and z.device.type == "cpu"
+    if plain and not torch.compiler.is_compiling() and not is_transformed():
+        # nothing to convert: the way of nearly every call, kept short
+        if dim != -1:
+            dim = dim if dim < z.ndim - 1 else -1
+        if z.ndim == 0 or z.shape[dim] != transform.p.size:
+            reference.check_shapes(z.movedim(dim, -1) if z.ndim else z, transform.p.size, None)
+        return cpu.iat(z, transform.core, dim)
+    if dim != -1:
+        source = None if pattern_from is None else pattern_from.movedim(dim, -1)
+        return iat(z.movedim(dim, -1), transform, source, derivatives).movedim(-1, dim)
     if torch.compiler.is_compiling() or z.device.type == "meta":
         return _in_graph(z, transform, pattern_from)
     if is_transformed() and derivatives != "any":
         return _transformed(z, transform, pattern_from)
-    if pattern_from is None and derivatives != "any" and z.dtype in EXACT and z.device.type == "cpu":
-        # nothing to convert: the way of nearly every call, kept short
-        reference.check_shapes(z, transform.p.size, None)
-        return cpu.iat(z, transform.core)
     dtype, z, pattern_from = _prepared(z, transform, pattern_from)
     if z.device.type != "cpu" or derivatives == "any":
         u = reference.iat(z, transform.plan, pattern_from)

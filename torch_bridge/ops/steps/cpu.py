@@ -252,7 +252,8 @@ class _SparseStepMatrix(torch.autograd.Function):
         ctx.save_for_backward(z, values)
         ctx.settings = points, side, entries
         rows = z.detach().reshape(-1, z.shape[-1]).numpy()
-        return torch.from_numpy(steps.sparse_forward(rows, values.detach().numpy(), *ctx.settings)).view(z.shape)
+        u = steps.sparse_forward(rows, values.detach().numpy(), *ctx.settings)
+        return torch.from_numpy(u.reshape(z.shape))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
