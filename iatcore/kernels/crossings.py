@@ -201,8 +201,12 @@ def is_root(p, z, m, t, rest, level, frame, scratch):
     f, count = evaluate(p, z, m, t, rest, sines, cosines, index, value)
     size, polynomials = abs(level), p[0][m + 1] - p[0][m]
     for i in range(count):
-        amplitude = value[i] if i < polynomials else p[4][i - polynomials]
-        size += abs(amplitude * z[index[i]])
+        if i < polynomials:
+            size += abs(value[i] * z[index[i]])
+        else:
+            # sines and cosines of k pi s are found from those of pi s one after another: each step adds an error
+            h = i - polynomials
+            size += abs(p[4][h] * z[index[i]]) * (1.0 + 0.25 * (p[3][h] % (p[6] + 1)))
     return abs(f - level) <= NEAR * size
 
 

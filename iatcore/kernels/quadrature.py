@@ -49,8 +49,13 @@ def active_functions(side, k, t, rest, sines, cosines, index, value):
 
 @njit(**OPTIONS)
 def fill_waves(most, s, sines, cosines):
-    """``sin(k pi s), cos(k pi s)`` for k = 0 .. most."""
-    sine, cosine = math.sin(math.pi * s), math.cos(math.pi * s)
+    """``sin(k pi s), cos(k pi s)`` for k = 0 .. most; s in [-1, 1], and exact for s = -1, 0, 1."""
+    # from the nearer of 0 and 1, so that an error of pi is not multiplied by k
+    near = abs(s) <= 0.5
+    x = s if near else math.copysign(1.0 - abs(s), s)
+    sine, cosine = math.sin(math.pi * x), math.cos(math.pi * x)
+    if not near:
+        cosine = -cosine
     sines[0], cosines[0] = 0.0, 1.0
     for k in range(1, most + 1):
         sines[k] = sines[k - 1] * cosine + cosines[k - 1] * sine

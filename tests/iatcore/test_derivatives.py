@@ -171,3 +171,25 @@ def test_bad_input():
     with pytest.raises(TypeError, match="z must be real numbers"):
         iat.hessian(np.zeros(3, complex))
     assert iatcore.IAT(basis("rect", 3), basis("pwl", 2)).hessian(rows(0, 3)).shape == (0, 2, 3, 3)
+
+
+@pytest.mark.parametrize("q", ["pwl", "pwq", "fourier"])
+@pytest.mark.parametrize("size", [17, 33, 65, 129])
+def test_roots_of_a_pure_sine_at_ends_and_knots(size, q):
+    """The roots j/k of sin k pi s in closed form: those at -1 and 1 count half, those at knots of q whole."""
+    p = iatcore.basis("fourier", size)
+    iat = iatcore.IATReLU(p, iatcore.basis(q, 5))
+    rng = np.random.default_rng(0)
+    g, v = rng.normal(size=5), rng.normal(size=size)
+    for h in p.harmonics:
+        if h.cosine or h.frequency == 0:
+            continue
+        k, z = h.frequency, np.zeros(size)
+        z[h.index] = 1.0
+        roots, weights = np.arange(-k, k + 1) / k, np.ones(2 * k + 1)
+        weights[[0, -1]] = 0.5
+        at = p(roots)
+        # f = factor sin, so |f'| = factor k pi at every root, and the other terms of IAT (22) have the value f there, 0
+        expected = at @ (weights * (g @ iat.q(roots)) * (v @ at)) / (abs(h.factor) * k * np.pi)
+        error = np.linalg.norm(iat.hessian_vjp(z, g, v) - expected)
+        assert error <= 1e-15 * size * np.linalg.norm(expected), k
