@@ -1,4 +1,4 @@
-"""Which dtype an operation computes in, and which it returns."""
+"""Which dtype an operation computes in, and which it returns; whether transforms of torch.func are at work."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def computable(tensor: Tensor, name: str) -> Tensor:
     """The tensor in the dtype that is computed with: float32 for half precision, else that of the result."""
     dtype = result_dtype(tensor, name)
     return tensor.to(torch.float32 if dtype.itemsize < 4 else dtype)
+
+
+def is_transformed() -> bool:
+    """Whether a transform of torch.func or forward-mode differentiation is at work."""
+    return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0

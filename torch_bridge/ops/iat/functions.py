@@ -140,8 +140,3 @@ class DecoupledGradient(_Last):
     @staticmethod
     def forward(z: Tensor, x: Tensor, g: Tensor, transform: Any) -> tuple[Tensor, Tensor]:
         return kernels.decoupled_vjp(z, x, g, transform)
-
-
-def is_transformed() -> bool:
-    """Whether a transform of torch.func or forward-mode differentiation is at work."""
-    return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0

@@ -6,21 +6,65 @@ one leading shape, and return new tensors.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from iatcore.runners import Crossings
 
+from .. import gpu
 from . import cpu, reference
 from .transform import Transform
+
+TRITON = ("iat.triton_local", "iat.triton_waves")
+
+
+def serve(z: Tensor, transform: Transform) -> bool:
+    """Whether there are GPU kernels for the tensor and the transform."""
+    return _module(z, transform) is not None
+
+
+def _module(z: Tensor, transform: Transform) -> tuple[str, Any] | None:
+    """The kernels for a tensor, by name."""
+    if z.device.type == "cuda":
+        for name in TRITON:
+            module = gpu.kernels(name, z.device)
+            if module is not None and _served(module, transform):
+                return name, module
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _served(module: Any, transform: Transform) -> bool:
+    return module.serves(transform.p, transform.q, transform.gate)
+
+
+@lru_cache(maxsize=256)
+def _tables(module: Any, transform: Transform, device: torch.device, dtype: torch.dtype) -> Any:
+    return module.prepare(transform, device, dtype)
+
+
+def _launched(function: str, transform: Transform, size: int, z: Tensor, *args: Any, **options: Any) -> Tensor | None:
+    """A function of kernels on rows, in the leading shape of z; None where there are none."""
+    found = _module(z, transform)
+    if found is None:
+        return None
+    name, module = found
+    tables = _tables(module, transform, z.device, z.dtype)
+    rows = [t.reshape(-1, t.shape[-1]).contiguous() for t in (z, *args)]
+    result = gpu.launched(name, module, function, *rows, tables, **options)
+    return None if result is None else result.view(*z.shape[:-1], size)
 
 
 def forward(z: Tensor, transform: Transform) -> Tensor:
     """``u(z)``, IAT (4)."""
     if z.device.type == "cpu":
         return cpu.tensor(transform.core.forward(cpu.rows(z))[0], z, transform.q.size)
+    found = _launched("forward", transform, transform.q.size, z)
+    if found is not None:
+        return found
     with torch.no_grad():
         return reference.iat(z, transform.plan)
 
@@ -29,6 +73,9 @@ def vjp(z: Tensor, g: Tensor, transform: Transform) -> Tensor:
     """``J(z)^T g``, IAT (21)."""
     if z.device.type == "cpu":
         return cpu.gradient(z, g, transform.core, None)
+    found = _launched("apply", transform, transform.p.size, z, g, transpose=True)
+    if found is not None:
+        return found
     return _gradient(z, g, transform, create_graph=False)[1]
 
 
@@ -36,6 +83,9 @@ def jvp(z: Tensor, v: Tensor, transform: Transform) -> Tensor:
     """``J(z) v``."""
     if z.device.type == "cpu":
         return cpu.tensor(transform.core.jvp(cpu.rows(z), cpu.rows(v)), z, transform.q.size)
+    found = _launched("apply", transform, transform.q.size, z, v)
+    if found is not None:
+        return found
     # the derivative of the gradient, which is linear in g, with respect to g
     g = z.new_zeros((*z.shape[:-1], transform.q.size), requires_grad=True)
     with torch.enable_grad():
@@ -48,6 +98,9 @@ def second(z: Tensor, g: Tensor, v: Tensor, transform: Transform) -> Tensor:
     if z.device.type == "cpu":
         found = transform.core.second_rows(cpu.rows(z), cpu.rows(g), cpu.rows(v))
         return cpu.tensor(found, z, transform.p.size).to(z.dtype)
+    found = _launched("second", transform, transform.p.size, z, g, v)
+    if found is not None:
+        return found
     with torch.enable_grad():
         x, gradient = _gradient(z, g, transform, create_graph=True)
         return torch.autograd.grad(gradient, x, v)[0]

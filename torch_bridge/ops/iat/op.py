@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..dtypes import EXACT, computable, result_dtype
-from . import cpu, library, reference
-from .functions import Decoupled, Forward, is_transformed
+from ..dtypes import EXACT, computable, is_transformed, result_dtype
+from . import cpu, kernels, library, reference
+from .functions import Decoupled, Forward
 from .transform import Transform
 
 __all__ = ["Derivatives", "Transform", "iat"]
@@ -33,7 +33,8 @@ def iat(
         pattern_from: coefficients of the same shape that f is taken from instead of z, IAT (24)-(26).
         derivatives: 1 or 2 computes on the CPU by compiled code, which is differentiable twice, in reverse and in
             forward mode, also under torch.func; ``"any"`` by :mod:`.reference`, which is differentiable to any order.
-            Other devices use the reference in either case.
+            GPUs use kernels where there are some for the bases, differentiable twice as well; all else is computed by
+            the reference.
         dim: the dimension of z, of pattern_from and of the result that holds coefficients, in place of the last.
 
     Returns:
@@ -57,7 +58,7 @@ def iat(
         return iat(z.movedim(dim, -1), transform, source, derivatives).movedim(-1, dim)
     if torch.compiler.is_compiling() or z.device.type == "meta":
         return _in_graph(z, transform, pattern_from)
-    if is_transformed() and derivatives != "any":
+    if derivatives != "any" and (is_transformed() or (pattern_from is None and kernels.serve(z, transform))):
         return _transformed(z, transform, pattern_from)
     dtype, z, pattern_from = _prepared(z, transform, pattern_from)
     if z.device.type != "cpu" or derivatives == "any":

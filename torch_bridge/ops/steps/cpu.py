@@ -111,7 +111,7 @@ class _StepMatrix(torch.autograd.Function):
         z, *values = ctx.saved_tensors
         if torch.is_grad_enabled():
             wanted = ctx.needs_input_grad[:1] + ctx.needs_input_grad[4:]
-            first, *others = _second(
+            first, *others = second(
                 (z, *values), wanted, g, lambda z, *v: reference.step_matrix(z, v, ctx.bands, ctx.layout)
             )
             return first, None, None, None, *others
@@ -157,7 +157,7 @@ def _resolved(z: Tensor) -> Tensor:
     return z.resolve_neg() if z.is_neg() else z
 
 
-def _second(inputs: tuple[Tensor, ...], wanted: Any, g: Tensor, again: Callable[..., Tensor]) -> list[Tensor | None]:
+def second(inputs: tuple[Tensor, ...], wanted: Any, g: Tensor, again: Callable[..., Tensor]) -> list[Tensor | None]:
     """Gradients of ``again(*inputs)`` that can be differentiated again."""
     asked = [t for t, want in zip(inputs, wanted, strict=True) if want]
     found = iter(torch.autograd.grad(again(*inputs), asked, g, create_graph=True, allow_unused=True))
@@ -223,7 +223,7 @@ class _AReLU(torch.autograd.Function):
         residual, keep_alive = ctx.settings
         if torch.is_grad_enabled():
             inputs, wanted = (x, alpha, beta), ctx.needs_input_grad[:3]
-            found = _second(inputs, wanted, g, lambda x, a, b: reference.arelu(x, a, b, residual, keep_alive))
+            found = second(inputs, wanted, g, lambda x, a, b: reference.arelu(x, a, b, residual, keep_alive))
             return *found, None, None
         gradient = torch.empty_like(x, memory_format=torch.preserve_format)
         low, high = steps.two_slopes_gradient(
@@ -260,7 +260,7 @@ class _SparseStepMatrix(torch.autograd.Function):
         z, values = ctx.saved_tensors
         if torch.is_grad_enabled():
             wanted = ctx.needs_input_grad[:2]
-            found = _second((z, values), wanted, g, lambda *t: reference.sparse_step_matrix(*t, *ctx.settings))
+            found = second((z, values), wanted, g, lambda *t: reference.sparse_step_matrix(*t, *ctx.settings))
             return *found, None, None, None
         n = z.shape[-1]
         gradient, sums = steps.sparse_backward(

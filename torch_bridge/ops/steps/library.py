@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from iatcore.steps import Bands, Entries
 
 from ..dtypes import EXACT, computable
 from ..handles import held
-from . import cpu, reference
+from . import cpu, kernels, reference
+from .kernels import by_tape
 from .reference import Layout
 from .rounding import rounded
 
@@ -74,7 +76,8 @@ def step_matrix(z: Tensor, values: Sequence[Tensor], steps: str, dim: int) -> tu
     if z.device.type == "cpu":
         u, bins = cpu.step_matrix_keeping(x, numbers, grids, layout, count > 0)
     else:
-        u, bins = reference.step_matrix(x, numbers, grids, layout), z.new_empty(0, dtype=torch.uint8)
+        u = kernels.step_matrix(z, tuple(values), settings.bands, layout)
+        bins = z.new_empty(0, dtype=torch.uint8)
     return _like(u, z, z.dtype), bins
 
 
@@ -87,7 +90,7 @@ def step_matrix_vjp(z: Tensor, g: Tensor, values: Sequence[Tensor], bins: Tensor
     if z.device.type == "cpu":
         first, *others = cpu.step_matrix_gradients(x, g.to(x.dtype), numbers, bins, grids, layout)
     else:
-        first, *others = _by_reference(lambda y, *v: reference.step_matrix(y, v, grids, layout), g, x, *numbers)
+        first, *others = kernels.step_matrix_gradients(z, g, tuple(values), settings.bands, layout)
     return [_like(first, z, z.dtype), *(_like(o, v, v.dtype) for o, v in zip(others, values, strict=True))]
 
 
@@ -104,7 +107,7 @@ def sparse_step_matrix_vjp(z: Tensor, g: Tensor, values: Tensor, pattern: str) -
     """``S(z)^T g``, and the gradient of the step values."""
     x, (numbers,), settings = _sparse(z, values, pattern)
     module = cpu if z.device.type == "cpu" else reference
-    first, other = _by_reference(lambda y, v: module.sparse_step_matrix(y, v, *settings), g, x, numbers)
+    first, other = by_tape(lambda y, v: module.sparse_step_matrix(y, v, *settings), g.to(x.dtype), x, numbers)
     return _like(first, z, z.dtype), _like(other, values, values.dtype)
 
 
@@ -117,9 +120,9 @@ def _sparse(z: Tensor, values: Tensor, pattern: str) -> tuple[Tensor, tuple[Tens
 @torch.library.custom_op("matact::arelu", mutates_args=())
 def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
     """``C(alpha) x`` for x < 0 and ``(residual + sigmoid(beta)) x`` for x >= 0, AReLU 2.2 and 2.3."""
-    z = computable(x, "x")
-    module = cpu if x.device.type == "cpu" else reference
-    return _like(module.arelu(z, alpha, beta, residual, keep_alive), x, x.dtype)
+    if x.device.type == "cpu":
+        return _like(cpu.arelu(computable(x, "x"), alpha, beta, residual, keep_alive), x, x.dtype)
+    return _like(kernels.arelu(x, alpha, beta, residual, keep_alive), x, x.dtype)
 
 
 @torch.library.custom_op("matact::arelu_vjp", mutates_args=())
@@ -127,17 +130,13 @@ def arelu_vjp(
     x: Tensor, g: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of :func:`arelu`."""
-    z = computable(x, "x")
-    module = cpu if x.device.type == "cpu" else reference
-    dx, da, db = _by_reference(lambda y, a, b: module.arelu(y, a, b, residual, keep_alive), g, z, alpha, beta)
+    if x.device.type == "cpu":
+        z = computable(x, "x")
+        function = partial(cpu.arelu, residual=residual, keep_alive=keep_alive)
+        dx, da, db = by_tape(function, g.to(z.dtype), z, alpha, beta)
+    else:
+        dx, da, db = kernels.arelu_gradients(x, g, alpha, beta, residual, keep_alive)
     return _like(dx, x, x.dtype), _like(da, alpha, alpha.dtype), _like(db, beta, beta.dtype)
-
-
-def _by_reference(function: Any, g: Tensor, *inputs: Tensor) -> list[Tensor]:
-    """Gradients by the tape of plain functions."""
-    with torch.enable_grad():
-        leaves = [t.detach().requires_grad_() for t in inputs]
-        return list(torch.autograd.grad(function(*leaves), leaves, g.to(inputs[0].dtype)))
 
 
 @step_matrix.register_fake

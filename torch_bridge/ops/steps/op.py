@@ -10,8 +10,10 @@ from torch import Tensor
 
 from iatcore.steps import Bands
 
-from ..dtypes import EXACT, computable, result_dtype
-from . import cpu, library, reference
+from .. import gpu
+from ..dtypes import EXACT, computable, is_transformed, result_dtype
+from . import cpu, functions, library, reference
+from .kernels import TRITON
 from .library import Pattern
 from .reference import Layout
 from .rounding import rounded
@@ -44,6 +46,11 @@ def _in_graph(z: Tensor) -> bool:
     return (torch.compiler.is_compiling() and not torch.compiler.is_exporting()) or z.device.type == "meta"
 
 
+def _on_gpu(z: Tensor) -> bool:
+    """Whether kernels behind autograd functions compute it."""
+    return gpu.kernels(TRITON, z.device) is not None and not is_transformed()
+
+
 def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout, name: str) -> Tensor:
     """``u_i = sum_k a_k(z_{i+k}) z_{i+k}`` along one dimension, TMAF (4)-(7).
 
@@ -67,7 +74,10 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
     if not exporting and z.dtype in EXACT and z.device.type == "cpu" and all(v.dtype == z.dtype for v in values):
         # nothing to convert: the way of nearly every call, kept short
         return cpu.step_matrix(z, values, bands, layout)
-    dtype, x = result_dtype(z, "z"), computable(z, "z")
+    dtype = result_dtype(z, "z")
+    if _on_gpu(z):
+        return functions.step_matrix(z.to(dtype), values, bands, layout)
+    x = computable(z, "z")
     values = tuple(v.to(x.dtype) for v in values)
     if dtype != x.dtype:
         bands = rounded(bands, dtype)
@@ -113,5 +123,8 @@ def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float = 1.0, keep_al
         return library.arelu(x.to(result_dtype(x, "x")), alpha, beta, residual, keep_alive)
     if x.dtype in EXACT and x.device.type == "cpu" and not torch.compiler.is_exporting():
         return cpu.arelu(x, alpha, beta, residual, keep_alive)
-    dtype, z = result_dtype(x, "x"), computable(x, "x")
+    dtype = result_dtype(x, "x")
+    if _on_gpu(x):
+        return functions.arelu(x.to(dtype), alpha, beta, residual, keep_alive)
+    z = computable(x, "x")
     return _implementation(z).arelu(z, alpha, beta, residual, keep_alive).to(dtype)
