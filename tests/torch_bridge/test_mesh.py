@@ -11,6 +11,7 @@ import iatcore
 import torch_bridge as tb
 from iatcore import Gate, gates
 from torch_bridge.ops.iat.reference import iat, prepare
+from torch_bridge.ops.iat_mesh import op
 from torch_bridge.ops.iat_mesh.reference import apply_gate, gate_slopes, iat_mesh, mesh_matrices
 
 JUMPING = gates.tmaf([-0.3, 0.0, 0.4], [0.2, 0.0, -0.5, 0.7])
@@ -134,3 +135,46 @@ def test_module_keeps_nan_to_its_row() -> None:
     z = normal(3, 5, seed=8)
     z[1, 2] = torch.nan
     assert module(z).isnan().all(-1).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("gate", [iatcore.gates.relu(), JUMPING], ids=str)
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_block_by_block(gate, decoupled, monkeypatch):
+    """Rows a block at a time: value, gradient and second derivatives of the whole at once, to the last digits."""
+    module = tb.IAT(5, 4, "fourier", "pwq", gate=gate, mesh=30)
+    generator = torch.Generator().manual_seed(0)
+    z, x = (torch.randn(3, 37, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    g = torch.randn(3, 37, 4, generator=generator, dtype=torch.float64)
+    z.requires_grad_()
+
+    def derivatives():
+        u = module(z, pattern_from=x if decoupled else None)
+        (first,) = torch.autograd.grad(u.square().sum(), z, create_graph=True)
+        (second,) = torch.autograd.grad(first, z, x)
+        plain = module(z, pattern_from=x if decoupled else None)
+        return u, first, second, *torch.autograd.grad(plain, z, g)
+
+    expected = derivatives()
+    monkeypatch.setattr(op, "BLOCK", 30 * 7)
+    for a, b in zip(derivatives(), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
+    assert module(z.detach()[:0]).shape == (0, 37, 4)
+    bad = z.detach().clone()
+    bad[1, 2, 3] = torch.nan
+    assert torch.equal(module(bad).isnan().any(-1).nonzero(), torch.tensor([[1, 2]]))
+
+
+def test_a_block_at_a_time_takes_less_memory(monkeypatch):
+    """No tensor of all values at all points is made."""
+    sizes = []
+    plain = op.reference.iat_mesh
+
+    def noted(z, P, *args):
+        sizes.append(z.numel() // z.shape[-1] * P.shape[-1])
+        return plain(z, P, *args)
+
+    monkeypatch.setattr(op.reference, "iat_mesh", noted)
+    module = tb.IATReLU(4, 4, "pwl", "pwq", mesh=1000)
+    z = torch.randn(5000, 4, requires_grad=True)
+    module(z).sum().backward()
+    assert max(sizes) <= op.BLOCK and sum(sizes) == 2 * 5000 * 1000

@@ -18,7 +18,9 @@ from iatcore.scaling import he_scale
 from ..ops.dtypes import computable, result_dtype
 from ..ops.iat.op import Derivatives, Transform, iat
 from ..ops.iat.reference import check_shapes
-from ..ops.iat_mesh.reference import gauss_matrices, iat_mesh, iat_smooth, mesh_matrices
+from ..ops.iat_mesh.op import iat_mesh
+from ..ops.iat_mesh.reference import gauss_matrices, iat_smooth, mesh_matrices
+from ..ops.iat_mesh.reference import iat_mesh as sampled
 
 Activation = Callable[[Tensor], Tensor]
 GATES: dict[str, Callable[[], Gate]] = {
@@ -155,7 +157,9 @@ class IAT(nn.Module):
             pattern_from = computable(pattern_from, "pattern_from").to(z.dtype)
         check_shapes(z, self.in_features, pattern_from)
         P, Q = self._mesh_matrices(z.dtype, z.device)
-        return iat_mesh(z, P, Q, self.activation or self.gate, pattern_from).to(dtype)
+        if self.activation is None:
+            return iat_mesh(z, P, Q, self.gate, pattern_from).to(dtype)
+        return sampled(z, P, Q, self.activation, pattern_from).to(dtype)
 
     def _mesh_matrices(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
         assert self._mesh is not None
