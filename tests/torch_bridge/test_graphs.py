@@ -48,8 +48,12 @@ def outcome(module, function, z):
     return u, *torch.autograd.grad(u, (z, *module.parameters()), g)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("name", MODULES)
+OTHERS = (torch.float64, torch.float16, torch.bfloat16)
+COMPILED = [(name, torch.float32) for name in MODULES]
+COMPILED += [(name, dtype) for name in ("fourier", "by channel", "sparse", "AReLU") for dtype in OTHERS]
+
+
+@pytest.mark.parametrize(("name", "dtype"), COMPILED)
 def test_compiled_equals_eager(name, dtype):
     """Without a graph break, forward and backward, for changing batches."""
     module = made(name)
@@ -98,8 +102,11 @@ def rows(*sizes, dtype=torch.float64):
     return [torch.randn(4, n, generator=generator, dtype=dtype, requires_grad=True) for n in sizes]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", ["local", "fourier", "to fourier", "generic", "jumping"])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(name, torch.float64) for name in ("local", "fourier", "to fourier", "generic", "jumping")]
+    + [("fourier", torch.float32)],
+)
 def test_operators_of_the_transform(name, dtype):
     ops, transform = torch.ops.matact, made(name).transform
     z, v, g = rows(6, 6, 5, dtype=dtype)
