@@ -18,7 +18,7 @@ def test_example(block, capsys):
 
 
 def test_there_are_examples_for_numpy_and_for_torch():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 def test_pictures_and_links_exist():
