@@ -145,7 +145,6 @@ def made(module):
 
 ONNX = {
     "AReLU": (lambda: made(tb.AReLU()), (4,)),
-    "ELSA": (lambda: made(tb.ELSA(keep_alive=True)), (4,)),
     "TMAF": (lambda: made(tb.TMAF()), (4, 5)),
     "tri-diagonal": (lambda: made(tb.TMAF(bands=(-1, 0, 1))), (5,)),
     "by channel": (lambda: made(tb.TMAF(sharing="channel", num_features=4, dim=1)), (4, 5)),
