@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -23,11 +22,12 @@ KINDS = (("fourier", "pwq"), ("pwq", "fourier"), ("pwq", "pwq"))
 """One pair of families for every fused kernel; those that take longest first."""
 
 
-def _transform(first: str, second: str, dtype: Any) -> None:
+def _transform(first: str, second: str) -> None:
     """The fused kernels."""
     iat = IAT(basis(first, 2), basis(second, 2))
-    z = np.ones((1, 2), dtype=dtype)
-    iat.vjp(z, iat(z))
+    for dtype in (np.float32, np.float64):
+        z = np.ones((1, 2), dtype=dtype)
+        iat.vjp(z, iat(z))
 
 
 def _pattern(first: str, second: str) -> None:
@@ -45,18 +45,17 @@ def _pattern(first: str, second: str) -> None:
     pattern.number_of_intervals()
 
 
-def _steps(dtype: Any) -> None:
+def _steps() -> None:
     """Step matrices and AReLU."""
-    z = np.ones((1, 2), dtype=dtype)
-    for activation in (TMAF(bands=(0, 1)), TMAF(pattern=np.eye(2)), AReLU()):
-        activation.vjp(z, activation.apply(z))
+    for dtype in (np.float32, np.float64):
+        z = np.ones((1, 2), dtype=dtype)
+        for activation in (TMAF(bands=(0, 1)), TMAF(pattern=np.eye(2)), AReLU()):
+            activation.vjp(z, activation.apply(z))
 
 
 def tasks() -> list[Callable[[], None]]:
-    """Calls that together call every kernel, in float32 and float64."""
-    kinds = (np.float32, np.float64)
-    fused = [partial(_transform, *pair, kind) for pair in KINDS for kind in kinds]
-    return [*fused, *(partial(_pattern, *pair) for pair in KINDS), *(partial(_steps, kind) for kind in kinds)]
+    """Calls that together call every kernel, in float32 and float64; what shares most of its code is one call."""
+    return [*(partial(f, *pair) for f in (_transform, _pattern) for pair in KINDS), _steps]
 
 
 def precompile(processes: int = 1) -> None:
