@@ -16,6 +16,8 @@ from . import reference
 TRITON = "iat_mesh.triton"
 BLOCK = 1 << 18
 """Values of the state function that are held at a time on other devices than GPUs with kernels."""
+SMALL = 8
+"""Up to so many blocks are faster done at once."""
 
 
 def iat_mesh(z: Tensor, P: Tensor, Q: Tensor, gate: Gate, pattern_from: Tensor | None = None) -> Tensor:
@@ -29,7 +31,7 @@ def iat_mesh(z: Tensor, P: Tensor, Q: Tensor, gate: Gate, pattern_from: Tensor |
         P, Q: matrices (d_in, M) and (d_out, M), of the dtype of z.
         pattern_from: as for the reference.
     """
-    small = z.device.type == "cpu" and z.numel() // max(z.shape[-1], 1) * P.shape[-1] <= BLOCK
+    small = z.device.type == "cpu" and z.numel() // max(z.shape[-1], 1) * P.shape[-1] <= SMALL * BLOCK
     if small or torch.compiler.is_compiling() or z.device.type == "meta" or is_transformed():
         return reference.iat_mesh(z, P, Q, gate, pattern_from)
     return _Mesh.apply(z, P, Q, gate, pattern_from)
