@@ -116,6 +116,23 @@ def leading_constant(iat: iatcore.IAT, z: ArrayLike, mesh: int) -> tuple[float, 
     return size(difference), size(leading)
 
 
+def remainder_order(iat: iatcore.IAT, z: ArrayLike, meshes: Sequence[int] = (100, 400, 1600)) -> Convergence:
+    """The order of what the leading term leaves of the error, ``norm(u_M - u - leading term)``: 3 for continuous bases.
+
+    Errors are root mean squares over a batch z of shape (B, d_in).
+
+    Raises:
+        ValueError: fewer than two meshes.
+    """
+    exact = iat(z)
+    errors = []
+    for mesh in meshes:
+        on_mesh = iat.discretize(mesh)
+        rest = on_mesh(z) - exact - on_mesh.leading_error(z)
+        errors.append(float(np.sqrt(np.mean(np.sum(rest**2, axis=-1)))))
+    return fit(meshes, errors)
+
+
 def width_order(network: iatcore.GDNN, x: ArrayLike, widths: Sequence[int] = (50, 100, 200, 400)) -> Convergence:
     """The order at which the plain ReLU network of M points approaches the continuous one, IAT section 2.1.
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from iatcore import GDNN, IAT, basis
-from verify.convergence import discretization_order, leading_constant, predicted_order, width_order
+from verify.convergence import discretization_order, leading_constant, predicted_order, remainder_order, width_order
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,8 @@ def test_the_leading_constant_is_the_measured_one(p, q):
     z = np.random.default_rng(2).normal(size=(200, 5))
     measured, leading = leading_constant(iat, z, 3200)
     assert measured == pytest.approx(leading, rel=0.02)
+    rest = remainder_order(iat, z, (100, 200, 400, 800, 1600))
+    assert rest.order == pytest.approx(3, abs=0.1) and rest.interval[0] < 3.05 and rest.interval[1] > 2.95
 
 
 def test_plain_networks_approach_the_continuous_one():
@@ -83,3 +85,20 @@ def test_scripts_say_what_they_do(script):
     path = Path(__file__).parents[2] / "scripts" / f"{script}.py"
     result = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, check=True)
     assert "usage" in result.stdout and "--" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "settings", "pairs"),
+    [
+        ("mesh_order", ("--size", "3", "--batch", "10", "--meshes", "11", "23", "41"), 36),
+        ("leading_constant", ("--size", "3", "--batch", "10", "--meshes", "20", "40", "80"), 6),
+        ("width", ("--size", "3", "--depth", "1", "--widths", "11", "23", "41"), 4),
+    ],
+)
+def test_studies_print_a_table_and_draw_a_picture(script, settings, pairs, tmp_path):
+    path, picture = Path(__file__).parents[2] / "scripts" / f"{script}.py", tmp_path / "picture.png"
+    command = [sys.executable, str(path), *settings, "--figure", str(picture)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line for line in result.stdout.splitlines()[1:] if " / " in line]
+    assert len(rows) == pairs and all("[" in row for row in rows)
+    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 5000
