@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, NamedTuple
 
 from flint import acb, arb, arb_poly, ctx, fmpq, fmpq_poly, fmpz_poly
@@ -203,6 +203,20 @@ def exponentials(s: arb, count: int) -> list[acb]:
     return table
 
 
+def _naming_cell(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a cell number, with the cell named where it cannot decide."""
+
+    @wraps(method)
+    def named(self: State, c: int, *args: Any) -> Any:
+        try:
+            return method(self, c, *args)
+        except Undecided as error:
+            left, width = self.cells[c]
+            raise Undecided(f"{error}, in cell {c}: [{float(left)}, {float(left + width)}],") from error
+
+    return named
+
+
 class State(Functions):
     """One function f, with the partition of [-1, 1] into its level sets."""
 
@@ -232,18 +246,21 @@ class State(Functions):
         Roots without a change of sign stay in as ends of parts; where f is identically a level, ``side``
         decides.
         """
-        result = []
-        for c in range(len(self.cells)):
-            inner = [r for level in levels for r in self.roots(c, level) if not r.at_end]
-            ends = [Root(arb(0), None), *sorted(inner, key=lambda r: r.t.mid()), Root(arb(1), None)]
-            parts = []
-            for (lo, multiplicity), (hi, _) in itertools.pairwise(ends):
-                middle = ((lo.upper() + hi.lower()) / 2).mid()
-                if not (lo < middle and middle < hi):
-                    raise Undecided("two level crossings cannot be told apart")
-                parts.append(Part(lo, hi, self._slope_index(c, middle, levels, side), multiplicity))
-            result.append(parts)
-        return result
+        return [
+            self._parts(c, [r for level in levels for r in self.roots(c, level) if not r.at_end], levels, side)
+            for c in range(len(self.cells))
+        ]
+
+    @_naming_cell
+    def _parts(self, c: int, inner: Sequence[Root], levels: Sequence[fmpq], side: str) -> list[Part]:
+        ends = [Root(arb(0), None), *sorted(inner, key=lambda r: r.t.mid()), Root(arb(1), None)]
+        parts = []
+        for (lo, multiplicity), (hi, _) in itertools.pairwise(ends):
+            middle = ((lo.upper() + hi.lower()) / 2).mid()
+            if not (lo < middle and middle < hi):
+                raise Undecided("two level crossings cannot be told apart")
+            parts.append(Part(lo, hi, self._slope_index(c, middle, levels, side), multiplicity))
+        return parts
 
     def _slope_index(self, c: int, t: arb, levels: Sequence[fmpq], side: str) -> int:
         if self.waves:
@@ -255,6 +272,7 @@ class State(Functions):
         exact = self.poly(c)(fmpq(mantissa) * fmpq(2) ** int(exponent))
         return (bisect_left if side == "left" else bisect_right)(levels, exact)
 
+    @_naming_cell
     def roots(self, c: int, level: fmpq) -> list[Root]:
         """The distinct roots of ``f - level`` on the closed cell; none where it vanishes identically."""
         poly = self.poly(c) - level

@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 from flint import arb, ctx
+from scipy.interpolate import PPoly
 
 import iatcore
+from iatcore import reference
 from verify.certified import certify, enclose, is_inside, ulps_from
 
 NAMES = ("rect", "pwl", "pwq", "fourier", "rect-w", "pwl-w")
@@ -61,3 +63,15 @@ def test_bad_input_is_named():
     iat = iatcore.IATReLU(iatcore.basis("pwl", 3), iatcore.basis("pwl", 3))
     with pytest.raises(ValueError, match="z must be one finite vector"):
         enclose(iat, [1.0, math.nan, 0.0])
+
+
+def test_what_cannot_be_decided_names_its_cell(monkeypatch):
+    """Roots 1e-60 from the left ends of two cells are out of reach of 128 bits, and in reach of more."""
+    # 1 and s - left on [-1, 0) and on [0, 1]
+    pieces = PPoly(np.array([[[0.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]]), [-1.0, 0.0, 1.0])
+    iat = iatcore.IATReLU(iatcore.basis(pieces) + iatcore.basis("fourier", 2), iatcore.basis("rect", 1))
+    z = [-1e-60, 1.0, 1e-3, 0.0]
+    assert len(enclose(iat, z).intervals) == 4
+    monkeypatch.setattr(reference, "DOUBLINGS", 0)
+    with pytest.raises(ArithmeticError, match=r"end of its cell, in cell 0: \[-1\.0, 0\.0\], at 128 bits"):
+        enclose(iat, z, prec=128)
