@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -16,6 +16,7 @@ import iatcore
 from iatcore import Basis
 
 Quantity = Literal["u", "S"]
+ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,10 @@ class Convergence:
     Attributes:
         meshes: numbers M of mesh cells.
         errors: root mean square over the batch, one for each mesh.
-        order: slope of the least-squares line through ``(log M, -log error)``; nan if an error is 0.
-        interval: of 95 % confidence for the slope, by Student's distribution; nan with fewer than three meshes.
+        order: slope of the least-squares line through ``(log M, -log error)``; inf if all errors are as small as
+            rounding, nan if some are.
+        interval: of 95 % confidence for the slope, by Student's distribution; nan with fewer than three meshes, and
+            where there is no line.
     """
 
     meshes: tuple[int, ...]
@@ -35,16 +38,21 @@ class Convergence:
     interval: tuple[float, float]
 
 
-def fit(meshes: Sequence[int], errors: Sequence[float]) -> Convergence:
+def fit(meshes: Sequence[int], errors: Sequence[float], size: float = 0.0) -> Convergence:
     """The line through logarithms of errors.
+
+    Args:
+        size: of the exact values; errors of at most 64 eps of it are rounding.
 
     Raises:
         ValueError: fewer than two meshes.
     """
     if len(meshes) < 2:
         raise ValueError(f"meshes must hold at least two numbers, got {tuple(meshes)}")
-    if not all(errors):
-        return Convergence(tuple(meshes), tuple(errors), math.nan, (math.nan, math.nan))
+    exact = [e <= ROUNDING * size for e in errors]
+    if any(exact):
+        order = math.inf if all(exact) else math.nan
+        return Convergence(tuple(meshes), tuple(errors), order, (math.nan, math.nan))
     line: Any = stats.linregress(np.log(meshes), -np.log(errors))
     order = float(line.slope)
     half = float(stats.t.ppf(0.975, len(meshes) - 2) * line.stderr) if len(meshes) > 2 else math.nan
@@ -70,20 +78,25 @@ def discretization_order(
         return np.asarray(found).reshape(len(np.asarray(z)), -1)
 
     exact = value(iat)
-    errors = [float(np.sqrt(np.mean(np.sum((value(iat.discretize(m)) - exact) ** 2, axis=1)))) for m in meshes]
-    return fit(meshes, errors)
+    return fit(meshes, [_mean_size(value(iat.discretize(m)) - exact) for m in meshes], _mean_size(exact))
+
+
+def _mean_size(rows: np.ndarray) -> float:
+    """Root mean square of the norms of rows."""
+    return float(np.sqrt(np.mean(np.sum(rows**2, axis=-1))))
 
 
 def predicted_order(p: Basis, q: Basis, meshes: Sequence[int], of: Quantity = "u") -> float:
     """The order of :func:`discretization_order` that theory says; inf where the sum is exact.
 
     u: 2, since midpoint sums of a continuous, piecewise smooth function have errors O(M^-2), and jumps at mesh points
-    do no harm; 1 with a jump inside a mesh cell; exact where p and q are constant on every mesh cell. S: an indicator
-    jumps at roots, which lie anywhere: 1, unless p has none but jumps.
+    do no harm; 1 with a jump inside a mesh cell; exact where p is constant and q linear on every mesh cell, since the
+    midpoint rule is exact for linear functions. S: an indicator jumps at roots, which lie anywhere: 1, unless p has
+    none but jumps.
     """
     aligned = all(_on_mesh(basis, m) for basis in (p, q) for m in meshes)
-    constant = all(basis.is_piecewise and basis.degree == 0 for basis in (p, q))
-    if constant and aligned:
+    linear = all(b.is_piecewise and b.degree <= most for b, most in ((p, 0), (q, 1)))
+    if linear and all(_are_on_mesh(b.knots, m) for b in (p, q) for m in meshes):
         return math.inf
     if of == "S":
         # piecewise constant p: the pattern consists of whole pieces
@@ -93,9 +106,11 @@ def predicted_order(p: Basis, q: Basis, meshes: Sequence[int], of: Quantity = "u
 
 def _on_mesh(basis: Basis, mesh: int) -> bool:
     """Whether every jump of a basis lies on an end of a mesh cell."""
-    width = Fraction(2, mesh)
-    jumps = [x for x in basis.knots[1:-1] if not _is_continuous_at(basis, x)]
-    return all(((x + 1) / width).denominator == 1 for x in jumps)
+    return _are_on_mesh([x for x in basis.knots[1:-1] if not _is_continuous_at(basis, x)], mesh)
+
+
+def _are_on_mesh(points: Sequence[Fraction], mesh: int) -> bool:
+    return all(((x + 1) * mesh / 2).denominator == 1 for x in points)
 
 
 def _is_continuous_at(basis: Basis, x: Fraction) -> bool:
@@ -110,10 +125,7 @@ def leading_constant(iat: iatcore.IAT, z: ArrayLike, mesh: int) -> tuple[float, 
     difference = on_mesh(z) - iat(z)
     leading = on_mesh.leading_error(z)
 
-    def size(error: np.ndarray) -> float:
-        return float(np.sqrt(np.mean(np.sum(error**2, axis=-1)))) * mesh**2
-
-    return size(difference), size(leading)
+    return _mean_size(difference) * mesh**2, _mean_size(leading) * mesh**2
 
 
 def remainder_order(iat: iatcore.IAT, z: ArrayLike, meshes: Sequence[int] = (100, 400, 1600)) -> Convergence:
@@ -128,9 +140,8 @@ def remainder_order(iat: iatcore.IAT, z: ArrayLike, meshes: Sequence[int] = (100
     errors = []
     for mesh in meshes:
         on_mesh = iat.discretize(mesh)
-        rest = on_mesh(z) - exact - on_mesh.leading_error(z)
-        errors.append(float(np.sqrt(np.mean(np.sum(rest**2, axis=-1)))))
-    return fit(meshes, errors)
+        errors.append(_mean_size(on_mesh(z) - exact - on_mesh.leading_error(z)))
+    return fit(meshes, errors, _mean_size(exact))
 
 
 def width_order(network: iatcore.GDNN, x: ArrayLike, widths: Sequence[int] = (50, 100, 200, 400)) -> Convergence:
@@ -140,5 +151,4 @@ def width_order(network: iatcore.GDNN, x: ArrayLike, widths: Sequence[int] = (50
         ValueError: fewer than two widths.
     """
     exact = network(x)
-    plain: Callable[[int], np.ndarray] = lambda m: network.discretize(m)(x)  # noqa: E731
-    return fit(widths, [float(np.sqrt(np.mean(np.sum((plain(m) - exact) ** 2, axis=-1)))) for m in widths])
+    return fit(widths, [_mean_size(network.discretize(m)(x) - exact) for m in widths], _mean_size(exact))

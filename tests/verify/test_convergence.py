@@ -26,9 +26,9 @@ def test_order(first, second, order):
     assert len(result.errors) == 4
 
 
-def test_exact_meshes_have_no_order():
+def test_exact_meshes_have_no_finite_order():
     result = discretization_order(IAT(basis("rect", 2), basis("rect", 2)), np.eye(2), (2, 4))
-    assert result.errors == (0.0, 0.0) and np.isnan(result.order)
+    assert result.errors == (0.0, 0.0) and result.order == np.inf and np.isnan(result.interval[0])
     with pytest.raises(ValueError, match="at least two"):
         discretization_order(IAT(basis("rect", 2), basis("rect", 2)), np.eye(2), (2,))
 
@@ -48,6 +48,18 @@ def test_observed_orders_are_the_predicted_ones(p, q):
         assert found.order == pytest.approx(predicted_order(iat.p, iat.q, meshes, of), abs=0.35)
         low, high = found.interval
         assert low < found.order < high
+
+
+@pytest.mark.parametrize("q", FAMILIES)
+def test_aligned_meshes_of_piecewise_constant_inputs(q):
+    """Observed and predicted: exact, or of second order for what is not linear on cells."""
+    iat = IAT(basis("rect", 4), basis(q, 4))
+    z = np.random.default_rng(1).normal(size=(50, 4))
+    meshes = tuple(m * int(np.lcm.reduce([x.denominator for x in iat.q.knots])) for m in (16, 32, 64, 128))
+    for of in ("u", "S"):
+        found, theory = discretization_order(iat, z, meshes, of), predicted_order(iat.p, iat.q, meshes, of)
+        assert theory == (2 if q in ("pwq", "fourier") else np.inf)
+        assert found.order == theory or found.order == pytest.approx(theory, abs=0.05)
 
 
 def test_aligned_meshes_are_exact_or_of_second_order():
