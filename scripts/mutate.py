@@ -174,6 +174,20 @@ FAULTS = (
     ),
     Fault("root of a line", "iatcore/kernels/local.py", "down = a0 > 0.0", "down = a0 < 0.0", TRANSFORM),
     Fault(
+        "missing jump term of the gradient",
+        "iatcore/transform.py",
+        "out += self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]",
+        "out += 0.0 * self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]",
+        SECOND,
+    ),
+    Fault(
+        "roots at ends and knots",
+        "iatcore/kernels/crossings.py",
+        "(1.0 + 0.25 * (p[3][h] % (p[6] + 1)))",
+        "(1.0 + 0.0 * (p[3][h] % (p[6] + 1)))",
+        SECOND,
+    ),
+    Fault(
         "missing scale of second derivatives",
         "iatcore/derivatives.py",
         "out = np.ldexp(out, -exponent[:, None])",
