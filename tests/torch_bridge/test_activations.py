@@ -15,7 +15,7 @@ from torch import nn
 import torch_bridge as tb
 from iatcore import operators
 from torch_bridge.nn.registry import ACTIVATIONS, COMPARED
-from torch_bridge.ops.steps import op, reference
+from torch_bridge.ops.steps import reference, rounding
 
 SHAPES = {
     "rows": ((5, 7), -1),
@@ -90,7 +90,7 @@ def test_compiled_tmaf_is_the_plain_one(kind, bands, sharing, dtype):
         assert u.dtype == dtype and u.is_contiguous(memory_format=memory)
         found = torch.autograd.grad(u, [z, *module.values], g, allow_unused=True)
         wide = z.detach().double().requires_grad_()
-        rounded = op.rounded(module._bands, dtype)
+        rounded = rounding.rounded(module._bands, dtype)
         values = tuple(v.double() for v in module.values)
         plain = reference.step_matrix(wide, values, rounded, module._layout(wide))
         expected = torch.autograd.grad(plain, [wide, *module.values], g.double(), allow_unused=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -80,6 +80,10 @@ class Plan:
             return values.detach().numpy()
         return values.detach().view(*layout.features, -1).permute(*self.features, -1).contiguous().numpy()
 
+    def numbers(self, values: Sequence[Tensor], layout: Layout, dtype: torch.dtype) -> np.ndarray:
+        """Step values of all diagonals one after another."""
+        return steps.flat([self.arrange(v, layout) for v in values], KINDS[dtype])
+
     def restore(self, sums: np.ndarray, values: Tensor, layout: Layout) -> Tensor:
         """The inverse of :meth:`arrange`, in the shape and dtype of the step values."""
         sums = sums.astype(KINDS[values.dtype])
@@ -97,12 +101,9 @@ class _StepMatrix(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, plan: Plan, bands: steps.Bands, layout: Layout, *values: Tensor) -> Tensor:
         ctx.plan, ctx.bands, ctx.layout = plan, bands, layout
-        u = torch.empty_like(z, memory_format=torch.preserve_format)
         # the memory of the parameters, or a copy of them: save_for_backward notices if they change
-        ctx.values = steps.flat([plan.arrange(v, layout) for v in values], KINDS[z.dtype])
-        ctx.bins = steps.forward(
-            flat(z, plan.order), ctx.values, bands, plan.view, flat(u, plan.order), any(ctx.needs_input_grad)
-        )
+        ctx.numbers = plan.numbers(values, layout, z.dtype)
+        u, ctx.bins = _forward(z, plan, bands, ctx.numbers, any(ctx.needs_input_grad))
         ctx.save_for_backward(z, *values)
         return u
 
@@ -114,19 +115,28 @@ class _StepMatrix(torch.autograd.Function):
             first, *others = second(
                 (z, *values), wanted, g, lambda z, *v: reference.step_matrix(z, v, ctx.bands, ctx.layout)
             )
-            return first, None, None, None, *others
-        plan, order = ctx.plan, ctx.plan.order
-        gradient = torch.empty_like(z, memory_format=torch.preserve_format)
-        sums = steps.backward(
-            flat(z, order),
-            flat(like(g, order), order),
-            ctx.values,
-            ctx.bands,
-            plan.view,
-            flat(gradient, order),
-            ctx.bins,
-        )
-        return gradient, None, None, None, *(plan.restore(s, v, ctx.layout) for s, v in zip(sums, values, strict=True))
+        else:
+            first, sums = _backward(z, g, ctx.plan, ctx.bands, ctx.numbers, ctx.bins)
+            others = [ctx.plan.restore(s, v, ctx.layout) for s, v in zip(sums, values, strict=True)]
+        return first, None, None, None, *others
+
+
+def _forward(z: Tensor, plan: Plan, bands: steps.Bands, numbers: np.ndarray, keep: bool) -> tuple[Tensor, np.ndarray]:
+    """``S(z) z``, and the intervals of all components if they are to be kept and bytes hold them."""
+    u = torch.empty_like(z, memory_format=torch.preserve_format)
+    return u, steps.forward(flat(z, plan.order), numbers, bands, plan.view, flat(u, plan.order), keep)
+
+
+def _backward(
+    z: Tensor, g: Tensor, plan: Plan, bands: steps.Bands, numbers: np.ndarray, bins: np.ndarray
+) -> tuple[Tensor, list[np.ndarray]]:
+    """``S(z)^T g``, and sums for the step values of each diagonal."""
+    order = plan.order
+    gradient = torch.empty_like(z, memory_format=torch.preserve_format)
+    sums = steps.backward(
+        flat(z, order), flat(like(g, order), order), numbers, bands, plan.view, flat(gradient, order), bins
+    )
+    return gradient, sums
 
 
 def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: steps.Bands, layout: Layout) -> Tensor:
@@ -177,9 +187,7 @@ def step_matrix_keeping(
     if not z.numel():
         return torch.empty_like(z), torch.empty(0, dtype=torch.uint8)
     x, plan = _planned(z, bands, layout)
-    u = torch.empty_like(x, memory_format=torch.preserve_format)
-    numbers = steps.flat([plan.arrange(v, layout) for v in values], KINDS[z.dtype])
-    bins = steps.forward(flat(x, plan.order), numbers, bands, plan.view, flat(u, plan.order), keep)
+    u, bins = _forward(x, plan, bands, plan.numbers(values, layout, x.dtype), keep)
     return u, torch.from_numpy(bins.reshape(-1))
 
 
@@ -190,14 +198,43 @@ def step_matrix_gradients(
     if not z.numel():
         return [torch.empty_like(z), *(torch.zeros_like(v) for v in values)]
     x, plan = _planned(z, bands, layout)
-    gradient = torch.empty_like(x, memory_format=torch.preserve_format)
-    numbers = steps.flat([plan.arrange(v, layout) for v in values], KINDS[z.dtype])
     kept = bins.numpy().reshape(len(bands.numbers), -1) if bins.numel() else steps.NO_BINS
-    sums = steps.backward(
-        flat(x, plan.order), flat(like(g, plan.order), plan.order), numbers, bands, plan.view,
-        flat(gradient, plan.order), kept,
-    )  # fmt: skip
+    gradient, sums = _backward(x, g, plan, bands, plan.numbers(values, layout, x.dtype), kept)
     return [gradient, *(plan.restore(s, v, layout) for s, v in zip(sums, values, strict=True))]
+
+
+class _Slopes:
+    """The two slopes of AReLU or ELSA as numbers, and what their gradients need."""
+
+    def __init__(self, alpha: Tensor, beta: Tensor, residual: float) -> None:
+        # alpha is compared in its own precision, where .01 and .99 lie inside
+        a, (lowest, highest) = alpha.item(), clamp_ends(alpha.dtype)
+        self.low = min(max(a, lowest), highest)
+        self.side = (a > self.low) - (a < self.low)
+        self.sigmoid = sigmoid(beta.item())
+        self.high = residual + self.sigmoid
+
+
+def _two_slopes(x: Tensor, slopes: _Slopes) -> Tensor:
+    order = order_of(x)
+    u = torch.empty_like(x, memory_format=torch.preserve_format)
+    steps.two_slopes(flat(x, order), slopes.low, slopes.high, "right", flat(u, order))
+    return u
+
+
+def _two_slopes_gradients(
+    x: Tensor, g: Tensor, alpha: Tensor, beta: Tensor, slopes: _Slopes, keep_alive: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    order = order_of(x)
+    gradient = torch.empty_like(x, memory_format=torch.preserve_format)
+    low, high = steps.two_slopes_gradient(
+        flat(x, order), flat(like(g, order), order), slopes.low, slopes.high, "right", flat(gradient, order)
+    ).tolist()
+    # a descent step leads back if the gradient has the sign of the side; nan stays nan
+    if slopes.side and (not keep_alive or low * slopes.side <= 0):
+        low = 0.0
+    slope = slopes.sigmoid * (1.0 - slopes.sigmoid)
+    return gradient, alpha.new_full(alpha.shape, low), beta.new_full(beta.shape, high * slope)
 
 
 class _AReLU(torch.autograd.Function):
@@ -206,16 +243,8 @@ class _AReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
         ctx.save_for_backward(x, alpha, beta)
-        ctx.order = order_of(x)
-        # alpha is compared in its own precision, where .01 and .99 lie inside
-        a, (lowest, highest) = alpha.item(), clamp_ends(alpha.dtype)
-        ctx.clamped = min(max(a, lowest), highest)
-        ctx.side = (a > ctx.clamped) - (a < ctx.clamped)
-        ctx.sigmoid = sigmoid(beta.item())
-        ctx.settings = residual, keep_alive
-        u = torch.empty_like(x, memory_format=torch.preserve_format)
-        steps.two_slopes(flat(x, ctx.order), ctx.clamped, residual + ctx.sigmoid, "right", flat(u, ctx.order))
-        return u
+        ctx.slopes, ctx.settings = _Slopes(alpha, beta, residual), (residual, keep_alive)
+        return _two_slopes(x, ctx.slopes)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -225,16 +254,7 @@ class _AReLU(torch.autograd.Function):
             inputs, wanted = (x, alpha, beta), ctx.needs_input_grad[:3]
             found = second(inputs, wanted, g, lambda x, a, b: reference.arelu(x, a, b, residual, keep_alive))
             return *found, None, None
-        gradient = torch.empty_like(x, memory_format=torch.preserve_format)
-        low, high = steps.two_slopes_gradient(
-            flat(x, ctx.order), flat(like(g, ctx.order), ctx.order), ctx.clamped, residual + ctx.sigmoid, "right",
-            flat(gradient, ctx.order),
-        ).tolist()  # fmt: skip
-        # a descent step leads back if the gradient has the sign of the side; nan stays nan
-        if ctx.side and (not keep_alive or low * ctx.side <= 0):
-            low = 0.0
-        slope = ctx.sigmoid * (1.0 - ctx.sigmoid)
-        return gradient, alpha.new_full(alpha.shape, low), beta.new_full(beta.shape, high * slope), None, None
+        return *_two_slopes_gradients(x, g, alpha, beta, ctx.slopes, keep_alive), None, None
 
 
 def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
@@ -242,6 +262,16 @@ def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: b
     if not x.numel() or torch._C._are_functorch_transforms_active():
         return reference.arelu(x, alpha, beta, residual, keep_alive)
     return _AReLU.apply(_in_dense_memory(x), alpha, beta, residual, keep_alive)
+
+
+def arelu_gradients(
+    x: Tensor, g: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of ``g^T`` :func:`arelu` with respect to x, alpha and beta, without a tape."""
+    if not x.numel():
+        return torch.empty_like(x), torch.zeros_like(alpha), torch.zeros_like(beta)
+    slopes = _Slopes(alpha, beta, residual)
+    return _two_slopes_gradients(_in_dense_memory(x), g, alpha, beta, slopes, keep_alive)
 
 
 class _SparseStepMatrix(torch.autograd.Function):

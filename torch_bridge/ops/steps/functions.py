@@ -13,7 +13,7 @@ from ..dtypes import computable
 from . import kernels, reference
 from .cpu import second
 from .reference import Layout
-from .rounding import rounded
+from .rounding import computed
 
 
 class _StepMatrix(torch.autograd.Function):
@@ -35,9 +35,8 @@ class _StepMatrix(torch.autograd.Function):
 
 
 def _plain(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> Tensor:
-    x = computable(z, "z")
-    grids = bands if x.dtype == z.dtype else rounded(bands, z.dtype)
-    return reference.step_matrix(x, tuple(v.to(x.dtype) for v in values), grids, layout).to(z.dtype)
+    x, numbers, grids = computed(z, values, bands)
+    return reference.step_matrix(x, numbers, grids, layout).to(z.dtype)
 
 
 class _AReLU(torch.autograd.Function):

@@ -14,7 +14,7 @@ from .. import gpu
 from ..dtypes import computable
 from . import reference
 from .reference import Layout
-from .rounding import rounded
+from .rounding import computed
 
 TRITON = "steps.triton"
 
@@ -32,18 +32,13 @@ def by_tape(function: Callable[..., Tensor], g: Tensor, *inputs: Tensor) -> list
         return list(torch.autograd.grad(function(*leaves), leaves, g))
 
 
-def _computed(z: Tensor, values: tuple[Tensor, ...], bands: Bands) -> tuple[Tensor, tuple[Tensor, ...], Bands]:
-    x = computable(z, "z")
-    return x, tuple(v.to(x.dtype) for v in values), bands if x.dtype == z.dtype else rounded(bands, z.dtype)
-
-
 def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout) -> Tensor:
     """``S(z) z``, TMAF (4)-(7), in the dtype of z."""
     found = _by_kernels("step_matrix", z, values, bands, layout)
     if found is not None:
         return found
     with torch.no_grad():
-        x, numbers, grids = _computed(z, values, bands)
+        x, numbers, grids = computed(z, values, bands)
         return reference.step_matrix(x, numbers, grids, layout).to(z.dtype)
 
 
@@ -54,7 +49,7 @@ def step_matrix_gradients(
     found = _by_kernels("step_matrix_backward", z, g, values, bands, layout)
     if found is not None:
         return [found[0], *found[1]]
-    x, numbers, grids = _computed(z, values, bands)
+    x, numbers, grids = computed(z, values, bands)
     first, *others = by_tape(lambda y, *v: reference.step_matrix(y, v, grids, layout), g.to(x.dtype), x, *numbers)
     return [first.to(z.dtype), *(o.to(v.dtype) for o, v in zip(others, values, strict=True))]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from ..handles import held
 from . import cpu, kernels, reference
 from .kernels import by_tape
 from .reference import Layout
-from .rounding import rounded
+from .rounding import computed
 
 ONCE = "an activation in a graph is differentiable once; call the module outside of it for more"
 
@@ -48,12 +47,6 @@ class Pattern:
         object.__setattr__(self, "functions", int(self.entries.functions.max()) + 1)
 
 
-def _computed(z: Tensor, values: Sequence[Tensor], bands: Bands) -> tuple[Tensor, tuple[Tensor, ...], Bands]:
-    """Arguments in the dtype that is computed with."""
-    x = computable(z, "z")
-    return x, tuple(v.to(x.dtype) for v in values), bands if x.dtype == z.dtype else rounded(bands, z.dtype)
-
-
 def _bytes(z: Tensor, bands: Bands) -> int:
     """How many intervals are kept."""
     keeps = z.device.type in ("cpu", "meta") and z.dtype in EXACT and max(bands.widths) <= 256
@@ -71,7 +64,7 @@ def step_matrix(z: Tensor, values: Sequence[Tensor], steps: str, dim: int) -> tu
     """``u_i = sum_k a_k(z_{i+k}) z_{i+k}``, TMAF (4)-(7), and the intervals that are kept."""
     settings: Steps = held(steps)
     layout = Layout(dim, settings.features)
-    x, numbers, grids = _computed(z, values, settings.bands)
+    x, numbers, grids = computed(z, values, settings.bands)
     count = _bytes(z, settings.bands)
     if z.device.type == "cpu":
         u, bins = cpu.step_matrix_keeping(x, numbers, grids, layout, count > 0)
@@ -86,7 +79,7 @@ def step_matrix_vjp(z: Tensor, g: Tensor, values: Sequence[Tensor], bins: Tensor
     """``S(z)^T g``, and the gradients of the step values."""
     settings: Steps = held(steps)
     layout = Layout(dim, settings.features)
-    x, numbers, grids = _computed(z, values, settings.bands)
+    x, numbers, grids = computed(z, values, settings.bands)
     if z.device.type == "cpu":
         first, *others = cpu.step_matrix_gradients(x, g.to(x.dtype), numbers, bins, grids, layout)
     else:
@@ -113,7 +106,7 @@ def sparse_step_matrix_vjp(z: Tensor, g: Tensor, values: Tensor, pattern: str) -
 
 def _sparse(z: Tensor, values: Tensor, pattern: str) -> tuple[Tensor, tuple[Tensor, ...], Any]:
     settings: Pattern = held(pattern)
-    x, numbers, bands = _computed(z, (values,), Bands((0,), (settings.points,), settings.side))
+    x, numbers, bands = computed(z, (values,), Bands((0,), (settings.points,), settings.side))
     return x, numbers, (bands.grids[0], settings.side, settings.entries)
 
 
@@ -132,8 +125,7 @@ def arelu_vjp(
     """The gradients of :func:`arelu`."""
     if x.device.type == "cpu":
         z = computable(x, "x")
-        function = partial(cpu.arelu, residual=residual, keep_alive=keep_alive)
-        dx, da, db = by_tape(function, g.to(z.dtype), z, alpha, beta)
+        dx, da, db = cpu.arelu_gradients(z, g.to(z.dtype), alpha, beta, residual, keep_alive)
     else:
         dx, da, db = kernels.arelu_gradients(x, g, alpha, beta, residual, keep_alive)
     return _like(dx, x, x.dtype), _like(da, alpha, alpha.dtype), _like(db, beta, beta.dtype)

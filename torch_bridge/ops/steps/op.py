@@ -16,7 +16,7 @@ from . import cpu, functions, library, reference
 from .kernels import TRITON
 from .library import Pattern
 from .reference import Layout
-from .rounding import rounded
+from .rounding import computed
 
 
 def _implementation(z: Tensor) -> Any:
@@ -77,11 +77,8 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
     dtype = result_dtype(z, "z")
     if _on_gpu(z):
         return functions.step_matrix(z.to(dtype), values, bands, layout)
-    x = computable(z, "z")
-    values = tuple(v.to(x.dtype) for v in values)
-    if dtype != x.dtype:
-        bands = rounded(bands, dtype)
-    return _implementation(x).step_matrix(x, values, bands, layout).to(dtype)
+    x, numbers, grids = computed(z, values, bands)
+    return _implementation(x).step_matrix(x, numbers, grids, layout).to(dtype)
 
 
 def trained_step_matrix(
@@ -104,10 +101,9 @@ def sparse_step_matrix(z: Tensor, values: Tensor, pattern: Pattern, name: str) -
     check_device(z, values)
     if _in_graph(z):
         return library.sparse_step_matrix(z.to(result_dtype(z, "z")), values, name)
-    dtype, x = result_dtype(z, "z"), computable(z, "z")
-    if dtype != x.dtype:
-        points = rounded(Bands((0,), (points,), side), dtype).grids[0]
-    return _implementation(x).sparse_step_matrix(x, values.to(x.dtype), points, side, entries).to(dtype)
+    x, numbers, bands = computed(z, (values,), Bands((0,), (points,), side))
+    u = _implementation(x).sparse_step_matrix(x, numbers[0], bands.grids[0], side, entries)
+    return u.to(result_dtype(z, "z"))
 
 
 def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float = 1.0, keep_alive: bool = False) -> Tensor:
