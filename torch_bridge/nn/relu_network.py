@@ -182,7 +182,7 @@ def _modules(layers: list[nn.Module], mesh: int) -> list[nn.Module]:
 
 def _activation(gate: Gate) -> tuple[nn.Module, float, float]:
     """An activation, and factors before and after it, that together are the gate."""
-    below, above = (gate.slopes * 2)[:2] if not gate.breakpoints else gate.slopes
+    below, above = gate.slopes[0], gate.slopes[-1]
     if below == above:
         return nn.Identity(), 1.0, above
     if below == 0:

@@ -16,12 +16,19 @@ from . import kernels
 from .cpu import TWICE
 
 
-def _in_front(info: Any, dims: tuple[Any, ...], *tensors: Tensor) -> list[Tensor]:
+def in_front(info: Any, dims: tuple[Any, ...], *tensors: Tensor) -> list[Tensor]:
     """Tensors with their mapped dimension first; those without one are repeated."""
     return [
         t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)
         for t, d in zip(tensors, dims, strict=False)
     ]
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor:
+    """The sum of those tangents that there are, at least one."""
+    if a is None or b is None:
+        return a if b is None else b  # type: ignore[return-value]
+    return a + b
 
 
 class _Function(torch.autograd.Function):
@@ -36,7 +43,7 @@ class _Function(torch.autograd.Function):
     @classmethod
     def vmap(cls, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
         *tensors, transform = args
-        u = cls.apply(*_in_front(info, in_dims, *tensors), transform)
+        u = cls.apply(*in_front(info, in_dims, *tensors), transform)
         return u, (0,) * len(u) if isinstance(u, tuple) else 0
 
 
@@ -71,8 +78,10 @@ class Gradient(_Function):
     @staticmethod
     def jvp(ctx: Any, v: Tensor | None, h: Tensor | None, _: Any) -> Tensor:
         z, g = ctx.saved_tensors
-        parts = [] if v is None else [Second.apply(z, g, v, ctx.transform)]
-        return sum(parts) if h is None else sum(parts, Gradient.apply(z, h, ctx.transform))  # type: ignore[return-value]
+        return _sum(
+            None if v is None else Second.apply(z, g, v, ctx.transform),
+            None if h is None else Gradient.apply(z, h, ctx.transform),
+        )
 
 
 class Tangent(_Function):
@@ -90,8 +99,10 @@ class Tangent(_Function):
     @staticmethod
     def jvp(ctx: Any, w: Tensor | None, h: Tensor | None, _: Any) -> Tensor:
         z, v = ctx.saved_tensors
-        parts = [] if w is None else [SecondTangent.apply(z, v, w, ctx.transform)]
-        return sum(parts) if h is None else sum(parts, Tangent.apply(z, h, ctx.transform))  # type: ignore[return-value]
+        return _sum(
+            None if w is None else SecondTangent.apply(z, v, w, ctx.transform),
+            None if h is None else Tangent.apply(z, h, ctx.transform),
+        )
 
 
 class _Last(_Function):

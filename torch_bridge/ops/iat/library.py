@@ -14,6 +14,7 @@ from torch import Tensor
 from ..handles import held
 from . import kernels
 from .cpu import TWICE
+from .functions import in_front
 from .transform import Transform
 
 
@@ -149,11 +150,7 @@ def _register_vmap(op: Any) -> None:
     @op.register_vmap
     def _(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
         *tensors, transform = args
-        moved = [
-            t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)
-            for t, d in zip(tensors, in_dims, strict=False)
-        ]
-        out = op(*moved, transform)
+        out = op(*in_front(info, in_dims, *tensors), transform)
         return out, (0,) * len(out) if isinstance(out, tuple) else 0
 
 
