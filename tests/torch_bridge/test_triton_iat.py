@@ -8,7 +8,7 @@ the judge itself changes when every coefficient of the state function is changed
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 import iatcore
 from iatcore import Gate, basis, gates
-from tests.torch_bridge.triton_tools import compile_everywhere, interpreted
+from tests.torch_bridge.triton_tools import compile_everywhere, interpreted, poison
 from torch_bridge.ops.iat import reference
 from torch_bridge.ops.iat.op import Transform
 
@@ -44,20 +44,9 @@ SHAKE = 8
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_unwritten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """New floating-point tensors hold nan, so that an entry that no kernel writes is seen."""
-    empty, new_empty = torch.empty, Tensor.new_empty
-
-    def poisoned(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def create(*args: Any, **kwargs: Any) -> Tensor:
-            out = make(*args, **kwargs)
-            return out.fill_(torch.nan) if out.is_floating_point() else out
-
-        return create
-
-    monkeypatch.setattr(torch, "empty", poisoned(empty))
-    monkeypatch.setattr(Tensor, "new_empty", poisoned(new_empty))
-    yield
+def nothing_is_left_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that no kernel writes is seen."""
+    poison(monkeypatch)
 
 
 def random(rows: int, size: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:

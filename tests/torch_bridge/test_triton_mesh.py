@@ -11,31 +11,24 @@ import torch
 
 from iatcore import gates
 from tests.torch_bridge import triton_tools
+from tests.torch_bridge.triton_tools import DTYPES, GPU, LETTERS, poison
 from torch_bridge.ops.iat_mesh import reference
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("needs triton", allow_module_level=True)
 
 NAME = "torch_bridge.ops.iat_mesh.triton"
-DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
-LETTERS = {torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 # (rows, d_in, d_out, M): powers of two or not, one of anything, more columns than a program has
 SIZES = [(1, 1, 1, 1), (7, 6, 5, 50), (1, 40, 33, 32), (35, 3, 150, 7), (2, 270, 16, 33)]
 CONTINUOUS = [gates.relu(), gates.leaky_relu(0.1), gates.arelu(0.3, 1.0), gates.identity()]
 JUMPING = gates.tmaf((-1.0, -0.25, 0.0, 0.5, 2.0), (0.0, 0.5, -1.0, 2.0, 0.0, 1.0))
-gpu = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
-]
 
 
 @pytest.fixture
 def kernels(monkeypatch):
     """The module under the interpreter; memory that it takes for results is full of nan."""
-    module = triton_tools.interpreted(NAME)
-    empty = torch.empty
-    monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(math.nan))
-    return module
+    poison(monkeypatch)
+    return triton_tools.interpreted(NAME)
 
 
 def data(shape, dtype, seed=0):
@@ -177,7 +170,7 @@ def test_kernels_compile(dtype):
     triton_tools.compile_everywhere(module.gated_kernel, signature, constexprs, module.OPTIONS)
 
 
-@pytest.mark.parametrize("dtype", [pytest.param(t, marks=gpu, id=str(t)) for t in DTYPES])
+@pytest.mark.parametrize("dtype", [pytest.param(t, marks=GPU, id=str(t)) for t in DTYPES])
 def test_on_a_gpu(dtype):
     module = importlib.import_module(NAME)
     for sizes in (*SIZES, (1000, 64, 64, 200), (300, 512, 512, 130)):

@@ -11,6 +11,7 @@ import torch
 
 from iatcore.steps import Bands
 from tests.torch_bridge import triton_tools
+from tests.torch_bridge.triton_tools import DTYPES, GPU, LETTERS, poison
 from torch_bridge.ops.steps import reference
 from torch_bridge.ops.steps.reference import Layout
 
@@ -18,8 +19,6 @@ if importlib.util.find_spec("triton") is None:
     pytest.skip("needs triton", allow_module_level=True)
 
 NAME = "torch_bridge.ops.steps.triton"
-DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
-LETTERS = {torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 FIVE = (-1.0, -0.5, 0.1, 0.75, 1.0)
 MAIN = Bands((0,), (FIVE,))
 THREE = Bands((-1, 0, 2), ((-0.5, 0.0, 0.5), (), FIVE), "right")
@@ -31,20 +30,13 @@ SHAPES = {
     "images": ((3, 7, 4, 5), 1),
     "sequences": ((2, 9, 3), 1),
 }
-gpu = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
-]
 
 
 @pytest.fixture
 def kernels(monkeypatch):
     """The module under the interpreter; memory that it takes for results is full of nan."""
-    module = triton_tools.interpreted(NAME)
-    empty, empty_like = torch.empty, torch.empty_like
-    monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(math.nan))
-    monkeypatch.setattr(torch, "empty_like", lambda *a, **k: empty_like(*a, **k).fill_(math.nan))
-    return module
+    poison(monkeypatch)
+    return triton_tools.interpreted(NAME)
 
 
 def data(shape, dtype, seed=0):
@@ -290,7 +282,7 @@ def test_kernels_compile(dtype):
         triton_tools.compile_everywhere(kernel, signature, constexprs | ones)
 
 
-@pytest.mark.parametrize("dtype", [pytest.param(t, marks=gpu, id=str(t)) for t in DTYPES])
+@pytest.mark.parametrize("dtype", [pytest.param(t, marks=GPU, id=str(t)) for t in DTYPES])
 def test_on_a_gpu(dtype):
     module = importlib.import_module(NAME)
     z, g = data((9, 70, 33), dtype).cuda(), data((9, 70, 33), dtype, 1).cuda()

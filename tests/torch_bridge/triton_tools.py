@@ -12,8 +12,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 Changes = list[tuple[Any, dict[str, Any]]]
+
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+LETTERS = {torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+"""Dtypes as Triton's signatures name them."""
+GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
+
+
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that kernels are given for results is full of nan."""
+
+    def poisoned(make: Any) -> Any:
+        def made(*args: Any, **options: Any) -> Tensor:
+            out = make(*args, **options)
+            return out.fill_(torch.nan) if out.is_floating_point() else out
+
+        return made
+
+    for owner, name in ((torch, "empty"), (torch, "empty_like"), (Tensor, "new_empty")):
+        monkeypatch.setattr(owner, name, poisoned(getattr(owner, name)))
 
 
 def interpreted(module_name: str) -> ModuleType:
