@@ -6,7 +6,7 @@ from .derivatives import SingularWarning
 from .discrete import DiscreteIAT
 from .gates import Gate
 from .gdnn import GDNN
-from .mesh_error import mesh_bound, mesh_for
+from .mesh_bounds import mesh_bound, mesh_for
 from .pattern import ActivationPattern, from_intervals
 from .smooth import SmoothIAT
 from .smooth_functions import Smooth

@@ -1,4 +1,4 @@
-"""How far the M-point transform, IAT (12), is from the exact one: leading term, bound, and a mesh for a tolerance.
+"""How far the M-point transform, IAT (12), is from the exact one for a given z: leading term and bound.
 
 Everything rests on one identity. Let F be smooth between break points x and 0 outside of [-1, 1], ``[F](x)`` its jump
 (right minus left), w = 2/M the width of a mesh cell and o(s) what s lies to the right of the mesh node next to it,
@@ -24,9 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .bases import Basis, basis
-from .checks import check_size
-from .gates import Gate, relu
+from .bases import Basis
+from .gates import Gate
 from .pattern import ActivationPattern, activation_pattern
 from .plan import on_frame, refine, widths
 
@@ -140,7 +139,7 @@ class MeshError:
     """
 
     def __init__(self, p: Basis, q: Basis, points: Floats, gate: Any) -> None:
-        self.slopes = _two_slopes(gate)
+        self.slopes = two_slopes(gate)
         self.basis, self.mesh, self.step = p, len(points), 2.0 / len(points)
         frame = refine(p.knots, q.knots)
         self.p, self.q = Side(p, frame), Side(q, frame)
@@ -173,11 +172,11 @@ class MeshError:
         jumps = np.zeros_like(total)
         for n, term in enumerate(self._jump_terms(z, states), start=1):
             jumps += term
-            kernel = _kernel_integrals(n - 1, self.lengths, self.step)
+            kernel = kernel_integrals(n - 1, self.lengths, self.step)
             remainder = sum(math.comb(n, m) * (f[n - m] * kernel @ q[m]) for m in range(n + 1))
             total = np.minimum(total, np.abs(jumps) + remainder)
         steepest, most = max(abs(t) for t in self.slopes), [v.max(axis=0) for v in q]
-        total += np.linalg.norm(z, axis=1)[:, None] * _rounding(self.p, most, self.mesh, steepest)
+        total += np.linalg.norm(z, axis=1)[:, None] * rounding_errors(self.p, most, self.mesh, steepest)
         least = LEAST * 4 * (z.shape[1] + len(self.lengths) + 2) * (1 + steepest) * (1 + most[0])
         return np.ldexp(total, exponents[:, None]) + least
 
@@ -234,7 +233,7 @@ def _follow(
     return state, last >= 0
 
 
-def _two_slopes(gate: Any) -> tuple[float, float]:
+def two_slopes(gate: Any) -> tuple[float, float]:
     if not isinstance(gate, Gate):
         raise TypeError(f"the error of a mesh is known for an iatcore.Gate, got {gate!r}")
     if not gate.is_continuous:
@@ -262,12 +261,12 @@ def _kernel(j: int, o: Floats, step: float) -> Floats:
     return (o, (o**2 - step**2 / 12) / 2, (o**2 - step**2 / 4) * o / 6)[j]
 
 
-def _kernel_integrals(j: int, lengths: Floats, step: float) -> Floats:
+def kernel_integrals(j: int, lengths: Floats, step: float) -> Floats:
     """Bounds of the integral of ``|k_j|`` over intervals of given lengths, ascending in ``step``."""
     return np.minimum(lengths * MOST_KERNEL[j], (lengths + step) * MEAN_KERNEL[j]) * step ** (j + 1)
 
 
-def _rounding(p: Side, q: Sequence[Any], mesh: int, steepest: float) -> Any:
+def rounding_errors(p: Side, q: Sequence[Any], mesh: int, steepest: float) -> Any:
     """Rounding errors of both transforms and of the sums in (*) for norm(z) = 1; q holds bounds of q, q', q''.
 
     Sums of d_in and of M terms, a relative error of 8 eps in the points where functions are evaluated, and what is
@@ -279,145 +278,3 @@ def _rounding(p: Side, q: Sequence[Any], mesh: int, steepest: float) -> Any:
     orders = [sum(math.comb(n, m) * f[n - m] * q[m] for m in range(n + 1)) for n in range(ORDERS)]
     jumps = sum(MOST_KERNEL[n] * (2 / mesh) ** n * orders[n] for n in range(ORDERS))
     return EPS * steepest * (terms * (2 * orders[0] + 2 * breaks / mesh * jumps) + 16 * orders[1])
-
-
-def mesh_for(p: Any, q: Any, tolerance: float, gate: Gate | None = None, norm: float = 1.0) -> int:
-    """A mesh M with ``|u_M(z) - u(z)| <= tolerance |z| / norm`` for all z, known before any z is seen.
-
-    Euclidean norms; so the error is at most ``tolerance`` for all z of norm at most ``norm``. Rounding errors are
-    included.
-
-    It is the least M that meets a bound which takes the worst z, and the worst place in a mesh cell for every break
-    point; where p or q jumps, multiples of the least mesh that has the jumps on its nodes are tried as well. So M may
-    be too large: 2 to 10 times what suffices for normally distributed z, in the named families.
-
-    Args:
-        p, q: input and output basis, as :func:`iatcore.basis` takes them.
-        tolerance: > 0.
-        gate: a continuous step gate; None is ReLU.
-        norm: > 0.
-
-    Raises:
-        TypeError: gate is not a Gate.
-        ValueError: tolerance or norm is not positive and finite; the gate jumps; the bound of the rounding errors,
-            which grows like M, keeps every mesh from the tolerance. The message says what can be had.
-    """
-    for name, value in (("tolerance", tolerance), ("norm", norm)):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    worst = _WorstCase(basis(p), basis(q), relu() if gate is None else gate)
-    searches = [_search(worst, tolerance / norm, 1, False)]
-    if worst.nodes > 1:
-        searches.append(_search(worst, tolerance / norm, worst.nodes, True))
-    found = [mesh for mesh, _ in searches if mesh]
-    if not found:
-        reached = norm * min(least for _, least in searches)
-        raise ValueError(
-            f"tolerance must be at least about {reached:.1e}, beyond which a finer mesh gains less than its rounding"
-            f" errors add, got {tolerance!r}"
-        )
-    return min(found)
-
-
-def mesh_bound(p: Any, q: Any, mesh: int, gate: Gate | None = None) -> float:
-    """An E with ``|u_M(z) - u(z)| <= E |z|`` for all z, known before any z is seen; what :func:`mesh_for` inverts.
-
-    Euclidean norms, rounding errors in float64 included.
-
-    Args:
-        p, q: input and output basis, as :func:`iatcore.basis` takes them.
-        mesh: M >= 1.
-        gate: a continuous step gate; None is ReLU.
-
-    Raises:
-        TypeError: gate is not a Gate, mesh not an integer.
-        ValueError: the gate jumps, or mesh < 1.
-    """
-    mesh = check_size(mesh, "mesh")
-    worst = _WorstCase(basis(p), basis(q), relu() if gate is None else gate)
-    return worst.bound(mesh, aligned=mesh % worst.nodes == 0)
-
-
-def _search(worst: _WorstCase, tolerance: float, step: int, aligned: bool) -> tuple[int, float]:
-    """The least multiple of ``step`` whose bound meets the tolerance (0: none), and the least bound seen."""
-    high, least = 1, math.inf
-    while (bound := worst.bound(high * step, aligned)) > tolerance:
-        least = min(least, bound)
-        if worst.rounding(high * step) >= bound / 2:  # finer meshes only add to it
-            return 0, least
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if worst.bound(middle * step, aligned) <= tolerance else (middle, high)
-    return high * step, bound
-
-
-class _WorstCase:
-    """Bounds over all z of norm 1 of what :meth:`MeshError.bound` computes for one, with sums over output entries."""
-
-    def __init__(self, p: Basis, q: Basis, gate: Gate) -> None:
-        a, b = _two_slopes(gate)
-        self.steepest, self.kink = max(abs(a), abs(b)), abs(b - a)
-        frame = refine(p.knots, q.knots)
-        self.p, self.q = Side(p, frame), Side(q, frame)
-        self.lengths = self.p.lengths
-        f, g = ([side.sup_of_norm(m) for m in range(3)] for side in (self.p, self.q))
-        self.orders = f[0] * g[0], f[1] * g[0] + f[0] * g[1], f[2] * g[0] + 2 * f[1] * g[1] + f[0] * g[2]
-        self.at_root = self.kink * f[1] * g[0]
-        # a polynomial of degree m has m roots, a trigonometric one 2n in a period, their sum m + 1 more (Rolle)
-        self.roots = 2 * p.max_frequency + max(p.degree + bool(p.harmonics), 0)
-        self.pieces = len(p.knots) - 1
-        self.most = [np.linalg.norm(self.q.sup(m).max(axis=0)) for m in range(ORDERS)]
-        self._set_jumps()
-        jumps = np.flatnonzero(self.jumps) + 1
-        self.nodes = math.lcm(*(((frame[k] + 1) / 2).denominator for k in jumps))
-
-    def _set_jumps(self) -> None:
-        """Bounds of ``[F]`` and ``[F']`` at the inner breakpoints, and of the sum of ``|F'|`` at both ends."""
-        values = [[side.at_ends(m) for m in (0, 1)] for side in (self.p, self.q)]
-        (p, dp), (q, dq) = ([np.linalg.norm(v, axis=2) for v in pair] for pair in values)
-        (jp, jdp), (jq, jdq) = ([np.linalg.norm(v[1:, 0] - v[:-1, 1], axis=1) for v in pair] for pair in values)
-        left, right = (slice(None, -1), 1), (slice(1, None), 0)
-        self.jumps = self.steepest * np.minimum(q[right] * jp + p[left] * jq, q[left] * jp + p[right] * jq)
-        # where f jumps it may change sign, and then the slope of the gate changes with it
-        signs = np.where(jp > 0, self.kink * (dp[left] * q[left] + p[left] * dq[left]), 0.0)
-        kinks = dq[right] * jp + jdq * p[left] + q[right] * jdp + jq * dp[left]
-        self.kinks = self.steepest * kinks + signs
-        self.ends = self.steepest * sum(dp[e] * q[e] + p[e] * dq[e] for e in ((0, 0), (-1, 1)))
-
-    def rounding(self, mesh: int) -> float:
-        """Rounding errors on a mesh."""
-        return float(_rounding(self.p, self.most, mesh, self.steepest))
-
-    def bound(self, mesh: int, aligned: bool) -> float:
-        """The least of three bounds, plus rounding errors; ``aligned``: what jumps does so at mesh nodes."""
-        w = 2.0 / mesh
-        zeroth, first, second = (self.steepest * v for v in self.orders)
-        jumps = 0.0 if aligned else self._over_knots(self.jumps * w / 2)
-        kinks = self._over_knots(self.kinks * w**2 * MOST_KERNEL[1]) + self.ends * w**2 / 24
-        roots = self.at_root * self.roots * w**2 * MOST_KERNEL[1]
-        roots = min(self._over_cells(roots), self.pieces * roots.max())
-        bounds = (
-            min(self._over_cells(zeroth * (2 * self.lengths + w)), 4 * zeroth.max()),
-            jumps + self._over_cells(first * _kernel_integrals(0, self.lengths, w)),
-            jumps + kinks + roots + self._over_cells(second * _kernel_integrals(1, self.lengths, w)),
-        )
-        return float(min(bounds)) + self.rounding(mesh)
-
-    def _over_cells(self, terms: Floats) -> float:
-        return _total(terms, self.p.active(), self.q.active())
-
-    def _over_knots(self, terms: Floats) -> float:
-        return _total(terms, *(s.active()[1:] | s.active()[:-1] for s in (self.p, self.q)))
-
-
-def _total(terms: Floats, p: NDArray[np.bool_], q: NDArray[np.bool_]) -> float:
-    """A bound of ``norm(sum_c e_c)`` where ``norm(e_c) <= terms[c] norm(z on the functions p[c])``, norm(z) = 1.
-
-    e_c has entries at q[c] alone. An output is met by few terms, and so is an entry of z: Cauchy-Schwarz.
-    """
-    if not len(terms):
-        return 0.0
-    few_p, few_q = (np.sqrt(side.sum(axis=0).max()) for side in (p, q))
-    return float(min(terms.sum(), min(few_p, few_q) * np.linalg.norm(terms), few_p * few_q * terms.max()))

@@ -19,7 +19,7 @@ from .gates import Gate
 from .gram import gram
 from .kernels import crossings, fused
 from .kernels.quadrature import APPLY, MATRIX, moment_batch
-from .mesh_error import mesh_for
+from .mesh_bounds import mesh_for
 from .pattern import ActivationPattern, activation_pattern
 from .plan import MomentPlan, moment_plan
 from .runners import Crossings, LocalRunner, LocalWaveRunner, WaveRunner, crossing_store, is_local, is_wave, saved_room

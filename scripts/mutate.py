@@ -172,7 +172,7 @@ FAULTS = (
         "factor = select(outside, factor, factor)",
         TRANSFORM,
     ),
-    Fault("root of a line", "iatcore/kernels/local.py", "down = a0 > 0.0", "down = a0 < 0.0", TRANSFORM),
+    Fault("root of a line", "iatcore/kernels/level_sets.py", "down = a0 > 0.0", "down = a0 < 0.0", TRANSFORM),
     Fault(
         "missing jump term of the gradient",
         "iatcore/transform.py",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from numba import njit
 
 from .blocks import INLINE
-from .local import coefficients, ends_apart, extremes, is_above, is_below, level_set, polynomial
+from .level_sets import ends_apart, extremes, is_above, is_below, level_set
+from .local import coefficients, polynomial
 from .memory import int_at, load, real_at, store
 from .simd import is_any, select, splat, unlikely
 from .wavelocal import add_constants
