@@ -43,6 +43,12 @@ class CrossingSums:
         self.p, self.q, self.gate = p, q, gate
         self._plans: dict[tuple[Fraction, ...], CrossingPlan] = {}
 
+    def with_gate(self, gate: Gate) -> CrossingSums:
+        """The same for another gate."""
+        other = CrossingSums(self.p, self.q, gate)
+        other._plans = self._plans
+        return other
+
     def __call__(
         self, mode: int, pattern: ActivationPattern, z: Floats, g: Floats = NOTHING, v: Floats = NOTHING
     ) -> tuple[Floats, NDArray[np.bool_]]:

@@ -58,6 +58,20 @@ class IAT:
         """Number d_out of output functions."""
         return self.q.size
 
+    def with_gate(self, gate: Gate) -> IAT:
+        """The transform with the same bases and another gate; what was prepared for the bases serves it too.
+
+        Raises:
+            TypeError: not a Gate.
+        """
+        other = IAT(self.p, self.q, gate)
+        other._moment_plans = self._moment_plans
+        other._kind = self._kind
+        if self._kind is not None:
+            other._runner = self._runner.with_gate(other._gate_arrays)
+        other._crossing_sums = self._crossing_sums.with_gate(gate)
+        return other
+
     def __repr__(self) -> str:
         return f"IAT({self.p!r}, {self.q!r}, gate={self.gate!r})"
 
@@ -166,10 +180,7 @@ class IAT:
     def jvp(self, z: ArrayLike, v: ArrayLike) -> NDArray[Any]:
         """``J(z) v``: shapes (..., d_in) and (..., d_in), broadcast, to (..., d_out); J as in :meth:`vjp`."""
         rows, other, shape, dtype = check_pair(z, self.in_size, "z", v, self.in_size, "v")
-        if self._kind is None or not self.gate.is_continuous:
-            out = self._derivative_rows(rows, other, transpose=False)
-        else:
-            out = self._tangent(rows, other)
+        out = self._derivative_rows(rows, other, transpose=False) if self._kind is None else self._tangent(rows, other)
         return out.astype(dtype, copy=False).reshape(*shape, self.out_size)
 
     def hessian(self, z: ArrayLike) -> NDArray[Any]:
@@ -226,13 +237,27 @@ class IAT:
         """
         rows, other, shape, dtype = check_pair(z, self.in_size, "z", g, self.out_size, "g")
         y, h = rows.astype(np.float64), other.astype(np.float64)
-        pattern = self.pattern(y)
-        slopes = slope_integrals(pattern, self._plan(pattern.knots), y, h)
-        points = self._crossing_sums(crossings.BREAKPOINTS, pattern, y, g=h)[0]
         return (
-            slopes.astype(dtype, copy=False).reshape(*shape, -1),
-            points.astype(dtype, copy=False).reshape(*shape, -1),
+            self.slope_rows(y, h).astype(dtype, copy=False).reshape(*shape, -1),
+            self.breakpoint_rows(y, h).astype(dtype, copy=False).reshape(*shape, -1),
         )
+
+    def slope_rows(self, z: Floats, g: Floats) -> Floats:
+        """Rows of the derivatives of ``g^T u`` with respect to the slopes of the gate, as :meth:`gate_vjp`."""
+        if self._kind is None:
+            pattern = self.pattern(z)
+            return slope_integrals(pattern, self._plan(pattern.knots), z, g)
+        # what lies above each level, and differences of it
+        above = [_dots(g, z @ self._gram.T)]
+        for s in self.gate.breakpoints:
+            single = self.with_gate(Gate((s,), (0.0, 1.0), self.gate.side))
+            above.append(_dots(g, single.forward(z)[0]))
+        above.append(np.zeros(len(z)))
+        return -np.diff(np.stack(above, axis=-1), axis=-1)
+
+    def breakpoint_rows(self, z: Floats, g: Floats) -> Floats:
+        """Rows of the derivatives of ``g^T u`` with respect to the breakpoints of the gate, as :meth:`gate_vjp`."""
+        return self._crossing_sums(crossings.BREAKPOINTS, self.pattern(z), z, g=g)[0]
 
     def second_rows(self, z: NDArray[Any], g: NDArray[Any], v: NDArray[Any]) -> Floats:
         """Rows of :meth:`hessian_vjp`."""
@@ -293,15 +318,19 @@ class IAT:
 
     def backward(self, z: NDArray[Any], g: NDArray[Any], saved: Any = None) -> NDArray[Any]:
         """Rows of ``J^T g`` for contiguous rows of z and g of one dtype."""
-        if self._kind is None or not self.gate.is_continuous:
-            return self._derivative_rows(z, g, transpose=True, pattern=saved if self._kind is None else None)
+        if self._kind is None:
+            return self._derivative_rows(z, g, transpose=True, pattern=saved)
         out = np.empty((len(z), self.in_size), dtype=z.dtype)
         self._run(z, g, out, "backward", same=False, saved=saved, mode=fused.READ)
+        if not self.gate.is_continuous:
+            out += self._jump_rows(self.pattern(z), z, g, transpose=True)
         return out
 
     def _tangent(self, z: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
         out = np.empty((len(z), self.out_size), dtype=z.dtype)
         self._run(z, v, out, "forward", same=False)
+        if not self.gate.is_continuous:
+            out += self._jump_rows(self.pattern(z), z, v, transpose=False)
         return out
 
     @cached_property
@@ -387,17 +416,28 @@ class IAT:
         rows = h.astype(np.float64)
         out = self._apply_rows(pattern, rows, transpose)
         if not self.gate.is_continuous:
-            # a crossing without slope has no derivative; nothing is added for it
-            y = z.astype(np.float64)
-            if transpose:
-                out += self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]
-            else:
-                out += self._crossing_sums(crossings.TANGENT, pattern, y, v=rows)[0]
+            out += self._jump_rows(pattern, z, h, transpose)
         return out.astype(z.dtype, copy=False)
+
+    def _jump_rows(self, pattern: ActivationPattern, z: NDArray[Any], h: NDArray[Any], transpose: bool) -> Floats:
+        """What the crossings of levels where the gate jumps add; a crossing without slope adds nothing."""
+        y, rows = z.astype(np.float64), h.astype(np.float64)
+        if transpose:
+            return self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]
+        return self._crossing_sums(crossings.TANGENT, pattern, y, v=rows)[0]
+
+    @cached_property
+    def _gram(self) -> Floats:
+        return gram(self.p, self.q)
 
     @cached_property
     def _crossing_sums(self) -> CrossingSums:
         return CrossingSums(self.p, self.q, self.gate)
+
+
+def _dots(a: Floats, b: Floats) -> Floats:
+    """Scalar products of rows."""
+    return np.einsum("ij,ij->i", a, b)
 
 
 class IATReLU(IAT):

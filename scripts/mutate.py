@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "missing jump term of the gradient",
         "iatcore/transform.py",
-        "out += self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]",
-        "out += 0.0 * self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]",
+        "return self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]",
+        "return 0.0 * self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]",
         SECOND,
     ),
     Fault(

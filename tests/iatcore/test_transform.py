@@ -216,3 +216,23 @@ def test_decoupled_pattern_from_another_width():
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("pwl", "pwq"), ("pwq", "fourier"), ("fourier", "pwq"), ("fourier", "fourier")]
+)
+def test_another_gate_for_the_same_bases(first: str, second: str) -> None:
+    """What was prepared for one gate serves another, and neither changes the other."""
+    p, q = basis(first, 5), basis(second, 4)
+    rng = np.random.default_rng(3)
+    z, g = rng.standard_normal((9, 5)), rng.standard_normal((9, 4))
+    start = IAT(p, q)
+    before = start(z), start.vjp(z, g)
+    for gate in (gates.tmaf([-0.3, 0.0, 0.4], [0.2, 1.0, -0.5, 0.7]), gates.arelu(), gates.identity()):
+        other, fresh = start.with_gate(gate), IAT(p, q, gate)
+        assert np.array_equal(other(z), fresh(z)) and np.array_equal(other.vjp(z, g), fresh.vjp(z, g))
+        for a, b in zip(other.gate_vjp(z, g), fresh.gate_vjp(z, g), strict=True):
+            assert np.array_equal(a, b)
+    assert np.array_equal(start(z), before[0]) and np.array_equal(start.vjp(z, g), before[1])
+    with pytest.raises(TypeError, match="gate must be an iatcore"):
+        start.with_gate("relu")  # type: ignore[arg-type]
