@@ -206,7 +206,6 @@ def test_other_memory():
             assert m(x).shape == empty and x.grad.shape == empty
     for m in (tb.TMAF(), tb.AReLU()):
         assert m(torch.tensor(2.0)).shape == ()
-        assert m(torch.tensor([1, -2])).dtype == torch.float64
 
 
 def test_frozen_parameters_get_no_gradient():
@@ -383,14 +382,14 @@ def test_values_of_another_size_are_refused():
 
 
 @pytest.mark.parametrize("name", ["tmaf", "apl", "comb", "slaf", "pau", "tmaf-rescaled", "arelu", "elsa"])
-def test_integers_count_as_float64(name):
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_other_dtypes_are_refused(name, dtype):
     module = tb.activation(name)
-    x = torch.tensor([-2, -1, 0, 1, 2])
-    assert torch.equal(module(x), module.double()(x.double()))
-    with pytest.raises(TypeError, match="real tensor"):
-        module(x.to(torch.complex64))
-    if name.startswith("tmaf"):
-        assert torch.equal(module.matrix(x), module.matrix(x.double()))
+    x = torch.tensor([-2, -1, 0, 1, 2]).to(dtype)
+    methods = (module, module.matrix) if name.startswith("tmaf") else (module,)
+    for method in methods:
+        with pytest.raises(TypeError, match=f"must be a tensor of real floating-point numbers, got {dtype}"):
+            method(x)
 
 
 def test_alpha_is_compared_in_its_own_precision():
@@ -503,8 +502,8 @@ def sample_shared(**more):
         (lambda: tb.TMAF(trainable_grid="yes"), TypeError, "trainable_grid must be None or a number"),
         (lambda: tb.TMAF((), trainable_grid=0.1), ValueError, "without any"),
         (lambda: tb.TMAF(dtype=torch.int64), TypeError, "dtype must be a floating one"),
-        (lambda: tb.TMAF()(torch.ones(2, dtype=torch.complex64)), TypeError, "z must be a real tensor"),
-        (lambda: tb.AReLU()(torch.ones(2, dtype=torch.bool)), TypeError, "x must be a real tensor"),
+        (lambda: tb.TMAF()(torch.ones(2, dtype=torch.complex64)), TypeError, "z must be a tensor of real"),
+        (lambda: tb.AReLU()(torch.ones(2, dtype=torch.bool)), TypeError, "x must be a tensor of real"),
         (lambda: tb.AReLU(beta=math.inf), ValueError, "beta must be finite"),
         (lambda: tb.Maxout(3)(torch.ones(4)), ValueError, "multiple of pool = 3 along dim=-1"),
         (lambda: tb.Comb("sum"), ValueError, "combination must be"),

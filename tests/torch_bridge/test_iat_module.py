@@ -136,22 +136,14 @@ def test_floating_dtypes(dtype: torch.dtype, derivatives: Any) -> None:
 
 
 @DERIVATIVES
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
-def test_integers_are_float64(dtype: torch.dtype, derivatives: Any) -> None:
-    module = tb.IATReLU(3, 4, derivatives=derivatives)
-    z = torch.tensor([[1, 0, 3], [2, 5, 1]], dtype=dtype)
-    assert torch.equal(module(z), module(z.double()))
-
-
-@DERIVATIVES
-@pytest.mark.parametrize("dtype", [torch.bool, torch.complex64])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool, torch.complex64])
 @pytest.mark.parametrize("mesh", [None, 10])
 def test_other_dtypes_are_refused(dtype: torch.dtype, mesh: int | None, derivatives: Any) -> None:
     module = tb.IATReLU(3, 4, mesh=mesh, derivatives=derivatives)
     z = torch.zeros(2, 3)
-    with pytest.raises(TypeError, match="z must be a real tensor"):
+    with pytest.raises(TypeError, match=f"z must be a tensor of real floating-point numbers, got {dtype}"):
         module(z.to(dtype))
-    with pytest.raises(TypeError, match="pattern_from must be a real tensor"):
+    with pytest.raises(TypeError, match="pattern_from must be a tensor of real floating-point numbers"):
         module(z, pattern_from=z.to(dtype))
 
 
@@ -391,3 +383,51 @@ def test_mlp() -> None:
         mlp([3], nn.Identity)
     with pytest.raises(ValueError, match="init must be"):
         mlp([3, 2], nn.Identity, init="zero")  # type: ignore[arg-type]
+
+
+# -- sizes from the first input -------------------------------------------------------------------------------
+
+
+def test_lazy_size() -> None:
+    network = nn.Sequential(nn.LazyLinear(7), tb.LazyIATReLU(), nn.LazyLinear(3), tb.LazyIAT(4, "pwl", gate="arelu"))
+    assert "?, ?" in repr(network[1]) and "?, 4" in repr(network[3])
+    seen: list[int] = []
+    network[1].register_forward_hook(lambda module, *_: seen.append(module.in_features))
+    network.eval()
+    u = network(torch.ones(5, 2))
+    assert u.shape == (5, 4) and type(network[1]) is tb.IATReLU and type(network[3]) is tb.IAT
+    assert seen == [7] and not network[1].training
+    x = torch.ones(5, 2) * 0.3
+    hidden = tb.IATReLU(7, 7)(network[0](x))
+    torch.testing.assert_close(network(x), tb.IAT(3, 4, "pwl", gate="arelu")(network[2](hidden)))
+    again = copy.deepcopy(network)
+    assert torch.equal(again(x), network(x)) and torch.equal(
+        pickle.loads(pickle.dumps(tb.LazyIAT(dim=1)))(x), tb.IAT(2, 2)(x)
+    )
+
+
+def test_lazy_size_along_a_dimension() -> None:
+    module = tb.LazyIATReLU(dim=1, mesh=50, scale=2.0)
+    z = normal(2, 6, 3)
+    assert torch.equal(module(z), tb.IATReLU(6, 6, dim=1, mesh=50, scale=2.0)(z))
+    with pytest.raises(ValueError, match="size in_features = 6"):
+        module(z[:, :5])
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"input_basis": iatcore.basis("pwl", 3)}, TypeError, "input_basis must be the name of a family"),
+        ({"out_features": 0}, ValueError, "out_features must be an integer >= 1"),
+        ({"output_basis": "cubic"}, ValueError, "cubic"),
+        ({"mesh": 0}, ValueError, "mesh must be an integer >= 1"),
+    ],
+)
+def test_bad_lazy_settings(settings: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        tb.LazyIAT(**settings)
+
+
+def test_lazy_size_needs_the_dimension() -> None:
+    with pytest.raises(ValueError, match="z must have a dimension 3"):
+        tb.LazyIAT(dim=3)(normal(2, 2))

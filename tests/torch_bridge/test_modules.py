@@ -20,6 +20,7 @@ from torch.testing._internal.common_modules import FunctionInput, ModuleInfo, Mo
 from torch.testing._internal.common_utils import TestCase, freeze_rng_state
 
 import torch_bridge as tb
+from iatcore import gates
 
 SHAPE = (2, 6, 3, 4)
 SETTINGS = {
@@ -44,6 +45,15 @@ SETTINGS = {
     ],
     tb.AReLU: [((), {}), ((), {"keep_alive": True})],
     tb.ELSA: [((), {})],
+    tb.TrainableIAT: [
+        ((4, 5), {}),
+        ((4, 5, "pwl", "fourier"), {"gate": "arelu", "trainable": ("slopes", "input")}),
+        ((6, 5, "fourier", "pwq"), {"dim": 1, "trainable": "input_frequencies"}),
+        (
+            (4, 5, "pwq", "pwl"),
+            {"gate": gates.tmaf([-0.3, 0.4], [0.2, 1.0, -0.5]), "trainable": ("slopes", "breakpoints")},
+        ),
+    ],
     tb.RescaledTMAF: [((), {}), ((), {"bands": (-1, 0), "sharing": "channel", "num_features": 6, "dim": 1})],
     tb.APL: [((), {})],
     tb.PAU: [((), {})],

@@ -4,10 +4,12 @@ from .arelu import ELSA, AReLU
 from .base import Activation, diagnostics
 from .comparison import APL, PAU, SLAF, Comb, Maxout
 from .iat import IAT, IATReLU
+from .lazy import LazyIAT, LazyIATReLU
 from .registry import ACTIVATIONS, activation
 from .relu_network import ReLUNetwork, to_relu_network
 from .replace import Replaced, replace_activations
 from .tmaf import TMAF, RescaledTMAF
+from .trainable import TrainableIAT
 
 __all__ = [
     "ACTIVATIONS",
@@ -21,10 +23,13 @@ __all__ = [
     "Activation",
     "Comb",
     "IATReLU",
+    "LazyIAT",
+    "LazyIATReLU",
     "Maxout",
     "ReLUNetwork",
     "Replaced",
     "RescaledTMAF",
+    "TrainableIAT",
     "activation",
     "diagnostics",
     "replace_activations",

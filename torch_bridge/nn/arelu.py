@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ops.steps.op import arelu
-from ..ops.steps.reference import HIGHEST, LOWEST
+from ..ops.steps.reference import HIGHEST, LOWEST, attention_slopes
 from .base import Activation, check_placement
 
 SATURATED = 1e-3
@@ -32,7 +32,7 @@ class AReLU(Activation):
 
     Raises:
         ValueError: alpha or beta is not finite. TypeError: a dtype that is no floating one; in the forward pass,
-            complex or bool tensors.
+            tensors that are not of real floating-point numbers.
     """
 
     residual = 1.0
@@ -58,6 +58,10 @@ class AReLU(Activation):
 
     def forward(self, x: Tensor) -> Tensor:
         return arelu(x, self.alpha, self.beta, self.residual, self.keep_alive)
+
+    def slopes(self) -> Tensor:
+        """``(C(alpha), 1 + sigmoid(beta))``: the slopes below 0 and from 0 on, shape (2,)."""
+        return attention_slopes(self.alpha, self.beta, self.residual, self.keep_alive)
 
     def _dead(self, kind: str, parameter: Tensor) -> Tensor:
         if kind == "alpha" and not self.keep_alive:

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ops.dtypes import result_dtype
-
 
 class Activation(nn.Module):
     """An activation that can say how its parameters do."""
@@ -74,11 +72,6 @@ def _counts(parameter: Tensor) -> dict[str, int]:
 
 class PReLU(Activation, nn.PReLU):
     """torch's PReLU, with :meth:`Activation.diagnostics`."""
-
-
-def floating(x: Tensor) -> Tensor:
-    """The tensor in its own floating dtype, integers as float64; TypeError for complex and bool."""
-    return x.to(result_dtype(x, "x"))
 
 
 def check_finite(values: Any, name: str) -> None:

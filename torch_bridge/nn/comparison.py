@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from iatcore.checks import check_size
 
+from ..ops.dtypes import check_floating
 from ..ops.steps.reference import product
-from .base import Activation, check_finite, check_placement, floating
+from .base import Activation, check_finite, check_placement
 
 
 class APL(Activation):
@@ -51,7 +52,7 @@ class APL(Activation):
         self.b = nn.Parameter(torch.full(shape, float(b), **placement))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = floating(x)
+        x = check_floating(x, "x")
         u = torch.relu(x)
         for a, b in zip(self.a, self.b, strict=True):
             if self.num_features is not None:
@@ -134,7 +135,7 @@ class Comb(Activation):
         return torch.cat([self.p, 1 - self.p.sum(0, keepdim=True)])
 
     def forward(self, x: Tensor) -> Tensor:
-        x = floating(x)
+        x = check_floating(x, "x")
         weights = self.weights().to(x.dtype)
         parts = [product(w.expand_as(v), v) for w, v in zip(weights, (f(x) for f in self.functions), strict=True)]
         u = parts[0]
@@ -184,7 +185,7 @@ class PAU(Activation):
         self.denominator = nn.Parameter(torch.tensor(tuple(denominator), **placement))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = floating(x)
+        x = check_floating(x, "x")
         dtype = torch.float32 if x.dtype.itemsize < 4 else x.dtype
         t, a, b = x.to(dtype), self.numerator.to(dtype), self.denominator.to(dtype)
         # beyond 1 in powers of 1/x, so that nothing overflows: P = x^m P~(1/x), Q = abs(x)^n Q~(1/x)
@@ -247,7 +248,7 @@ class SLAF(Activation):
         self.coefficients = nn.Parameter(torch.tensor(start, **placement))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = floating(x)
+        x = check_floating(x, "x")
         return _horner(self.coefficients.to(x.dtype), x)
 
     def extra_repr(self) -> str:

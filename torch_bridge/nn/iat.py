@@ -15,12 +15,13 @@ from iatcore import Basis, Gate, gates
 from iatcore.checks import check_size
 from iatcore.scaling import he_scale
 
-from ..ops.dtypes import computable, result_dtype
+from ..ops.dtypes import computable
 from ..ops.iat.op import Derivatives, Transform, iat
 from ..ops.iat.reference import check_shapes
 from ..ops.iat_mesh.op import iat_mesh
 from ..ops.iat_mesh.reference import gauss_matrices, iat_smooth, mesh_matrices
 from ..ops.iat_mesh.reference import iat_mesh as sampled
+from .base import check_placement
 
 Activation = Callable[[Tensor], Tensor]
 GATES: dict[str, Callable[[], Gate]] = {
@@ -37,7 +38,7 @@ class IAT(nn.Module):
     """``u = integral over [-1, 1] of q(s) sigma(p(s)^T z) ds`` along one dimension, IAT (4).
 
     There are no parameters and no buffers: the module computes in the dtype and on the device of its input.
-    Half precision is computed in float32 and returned in its own dtype; integers count as float64.
+    Half precision is computed in float32 and returned in its own dtype.
 
     Args:
         in_features: d_in, size of z along ``dim`` and of the input basis p.
@@ -60,7 +61,7 @@ class IAT(nn.Module):
         ``(*, d_in, *)`` to ``(*, d_out, *)``. Where z holds nan or inf, u is nan, and only there.
 
     Raises:
-        TypeError: an argument of the wrong kind; in the forward pass, complex or bool tensors.
+        TypeError: an argument of the wrong kind; in the forward pass, a tensor whose dtype is not a floating one.
         ValueError: a name, size or number out of range; in the forward pass, a wrong size along ``dim``.
     """
 
@@ -80,16 +81,22 @@ class IAT(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.in_features = check_size(in_features, "in_features")
-        self.out_features = check_size(out_features, "out_features")
         self.dim = operator.index(dim)
         self.mesh = None if mesh is None else check_size(mesh, "mesh")
         self.derivatives: Derivatives = _check_derivatives(derivatives)
         self.activation = _check_activation(activation, gate)
-        _check_placement(device, dtype)
+        check_placement(device, dtype)
+        self.gate = _gate(gate)
+        self._set_bases(in_features, out_features, input_basis, output_basis, scale)
+
+    def _set_bases(
+        self, in_features: int, out_features: int, input_basis: Any, output_basis: Any, scale: float | str | None
+    ) -> None:
+        """All that depends on the sizes."""
+        self.in_features = check_size(in_features, "in_features")
+        self.out_features = check_size(out_features, "out_features")
         p = _basis(input_basis, self.in_features, "input_basis", "in_features")
         q = _basis(output_basis, self.out_features, "output_basis", "out_features")
-        self.gate = _gate(gate)
         self.scale = _scale(scale, p, q, self.activation or self.gate)
         self.transform = Transform(p, q.scaled(self.scale), self.gate)
         self._mesh = None if self.mesh is None else mesh_matrices(self.input_basis, self.output_basis, self.mesh)
@@ -140,7 +147,7 @@ class IAT(nn.Module):
         if pattern_from is not None:
             raise ValueError(f"pattern_from needs a gate, got the activation {self.activation!r}")
         assert self.activation is not None
-        dtype, z = result_dtype(z, "z"), computable(z, "z")
+        dtype, z = z.dtype, computable(z, "z")
         tolerance = 1e-12 if z.dtype == torch.float64 else 1e-6
         return iat_smooth(z, lambda k: self._gauss_matrices(k, z), self.activation, tolerance).to(dtype)
 
@@ -152,7 +159,7 @@ class IAT(nn.Module):
         return self._matrices[key]
 
     def _on_mesh(self, z: Tensor, pattern_from: Tensor | None) -> Tensor:
-        dtype, z = result_dtype(z, "z"), computable(z, "z")
+        dtype, z = z.dtype, computable(z, "z")
         if pattern_from is not None:
             pattern_from = computable(pattern_from, "pattern_from").to(z.dtype)
         check_shapes(z, self.in_features, pattern_from)
@@ -241,13 +248,6 @@ def _check_derivatives(derivatives: Any) -> Derivatives:
     if derivatives == "any" or (derivatives in (1, 2) and not isinstance(derivatives, bool)):
         return derivatives
     raise ValueError(f"derivatives must be 1, 2 or 'any', got {derivatives!r}")
-
-
-def _check_placement(device: torch.device | str | None, dtype: torch.dtype | None) -> None:
-    if device is not None:
-        torch.device(device)
-    if dtype is not None and not dtype.is_floating_point:
-        raise TypeError(f"dtype must be a floating one, got {dtype}")
 
 
 def _scale(scale: float | str | None, p: Basis, q: Basis, sigma: Gate | Activation) -> float:

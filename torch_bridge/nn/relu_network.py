@@ -14,6 +14,7 @@ from iatcore.checks import check_size
 
 from ..ops.iat_mesh.reference import mesh_matrices
 from .iat import IAT
+from .trainable import TrainableIAT
 
 IGNORED = (nn.Identity, nn.Dropout)
 """Modules that do nothing in evaluation mode."""
@@ -93,6 +94,8 @@ def _layers(module: nn.Module, name: str) -> list[nn.Module]:
     """The modules in their order, checked."""
     if isinstance(module, nn.Sequential):
         return [layer for key, child in module.named_children() for layer in _layers(child, f"{name}.{key}")]
+    if isinstance(module, TrainableIAT):
+        raise TypeError(f"{name} must be a transform without trained bases or gate, got {module!r}")
     if isinstance(module, IAT):
         gate = module.gate
         exact = module.mesh is None and module.activation is None and module.dim == -1

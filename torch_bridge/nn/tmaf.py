@@ -27,7 +27,7 @@ from iatcore.step_settings import (
 )
 from iatcore.steps import Bands
 
-from ..ops.dtypes import computable, result_dtype
+from ..ops.dtypes import check_floating, computable
 from ..ops.handles import handle
 from ..ops.steps import reference
 from ..ops.steps.library import Pattern, Steps
@@ -122,8 +122,8 @@ class TMAF(_Features):
             tensor ``(functions, intervals)``.
 
     Raises:
-        TypeError, ValueError: as :class:`iatcore.operators.TMAF`; in the forward pass, complex or bool tensors, and
-            shapes that do not fit.
+        TypeError, ValueError: as :class:`iatcore.operators.TMAF`; in the forward pass, tensors that are not of
+            real floating-point numbers, and shapes that do not fit.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class TMAF(_Features):
         if self.trainable_grid is not None:
             if not all(self.grids):
                 raise ValueError("trainable_grid needs breakpoints, got a grid without any")
-            self.breakpoints = nn.ParameterList(_parameter(_to_gaps(points), placement) for points in self.grids)
+            self.breakpoints = nn.ParameterList(_parameter(to_gaps(points), placement) for points in self.grids)
 
     def forward(self, z: Tensor) -> Tensor:
         layout = self._layout(z)
@@ -189,7 +189,7 @@ class TMAF(_Features):
             # a copy, which what follows may change in place
             return u.movedim(-1, layout.dim).clone()
         if self.breakpoints is not None:
-            points = tuple(_from_gaps(p) for p in self.breakpoints)
+            points = tuple(from_gaps(p) for p in self.breakpoints)
             return trained_step_matrix(z, values, points, self._bands, layout, self.trainable_grid or 1.0)
         return step_matrix(z, values, self._bands, layout, self._name)
 
@@ -201,14 +201,12 @@ class TMAF(_Features):
         """The breakpoints as they are now."""
         if self.breakpoints is None:
             return self.grids
-        return tuple(tuple(_from_gaps(p.detach()).tolist()) for p in self.breakpoints)
+        return tuple(tuple(from_gaps(p.detach()).tolist()) for p in self.breakpoints)
 
     def matrix(self, z: Tensor) -> Tensor:
         """``S(z)``, dense and without gradient: ``dim`` moves last, and the matrix has one dimension more."""
         layout, x = self._layout(z, 1), computable(z, "z").detach()
-        grids = tuple(
-            torch.tensor(points, dtype=torch.float64).to(result_dtype(z, "z")) for points in self.current_grids()
-        )
+        grids = tuple(torch.tensor(points, dtype=torch.float64).to(z.dtype) for points in self.current_grids())
         with torch.no_grad():
             if self.entries is not None:
                 rows = x.movedim(layout.dim, -1)
@@ -262,8 +260,7 @@ class RescaledTMAF(_Features):
         self.omega = nn.Parameter(torch.ones(len(self.bands), *(self._groups or (1,)), **placement))
 
     def forward(self, z: Tensor) -> Tensor:
-        dtype = result_dtype(z, "z")
-        rows = z.to(dtype).movedim(self._layout(z, 1).dim, -1)
+        rows = check_floating(z, "z").movedim(self._layout(z, 1).dim, -1)
         n = rows.shape[-1]
         u = torch.zeros_like(rows)
         for k, omega in zip(self.bands, self.omega, strict=True):
@@ -277,7 +274,7 @@ class RescaledTMAF(_Features):
     def matrix(self, z: Tensor) -> Tensor:
         """``S(z)``, dense and without gradient: ``dim`` moves last, and the matrix has one dimension more."""
         with torch.no_grad():
-            rows = z.to(result_dtype(z, "z")).movedim(self._layout(z, 1).dim, -1)
+            rows = check_floating(z, "z").movedim(self._layout(z, 1).dim, -1)
             n = rows.shape[-1]
             result = rows.new_zeros(*rows.shape, n)
             for k, omega in zip(self.bands, self.omega, strict=True):
@@ -307,11 +304,12 @@ def _check_width(width: Any) -> float | None:
     return float(width)
 
 
-def _to_gaps(points: tuple[float, ...]) -> np.ndarray:
+def to_gaps(points: tuple[float, ...]) -> np.ndarray:
     """The first breakpoint, and logarithms of the gaps: whatever values they take, breakpoints ascend."""
     return np.array([points[0], *np.log(np.diff(points))])
 
 
-def _from_gaps(gaps: Tensor) -> Tensor:
+def from_gaps(gaps: Tensor) -> Tensor:
+    """Breakpoints from what :func:`to_gaps` gives, float64."""
     gaps = gaps.double()
     return gaps[:1] + torch.cat([gaps.new_zeros(1), gaps[1:].exp().cumsum(0)])

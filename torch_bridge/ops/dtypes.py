@@ -1,4 +1,4 @@
-"""Which dtype an operation computes in, and which it returns; whether transforms of torch.func are at work."""
+"""Which dtypes an operation takes, and which it computes in; whether transforms of torch.func are at work."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ EXACT = (torch.float32, torch.float64)
 """What the compiled code takes and returns."""
 
 
-def result_dtype(tensor: Tensor, name: str) -> torch.dtype:
-    """The dtype of the result: that of the tensor, float64 for integers; TypeError for complex and bool."""
-    if tensor.is_complex() or tensor.dtype == torch.bool:
-        raise TypeError(f"{name} must be a real tensor, got {tensor.dtype}")
-    return tensor.dtype if tensor.is_floating_point() else torch.float64
+def check_floating(tensor: Tensor, name: str) -> Tensor:
+    """The tensor; TypeError unless its dtype is a real floating one."""
+    if not tensor.is_floating_point():
+        raise TypeError(f"{name} must be a tensor of real floating-point numbers, got {tensor.dtype}")
+    return tensor
 
 
 def computable(tensor: Tensor, name: str) -> Tensor:
-    """The tensor in the dtype that is computed with: float32 for half precision, else that of the result."""
-    dtype = result_dtype(tensor, name)
-    return tensor.to(torch.float32 if dtype.itemsize < 4 else dtype)
+    """The tensor in the dtype that is computed with: float32 for half precision, else its own."""
+    return tensor.float() if check_floating(tensor, name).dtype.itemsize < 4 else tensor
 
 
 def is_transformed() -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..dtypes import EXACT, computable, is_transformed, result_dtype
+from ..dtypes import EXACT, computable, is_transformed
 from . import cpu, kernels, library, reference
 from .functions import Decoupled, Forward
 from .transform import Transform
@@ -27,8 +27,8 @@ def iat(
     """``u = integral over [-1, 1] of q(s) a(f(s)) p(s)^T z ds`` with ``f = p^T z``, IAT (4), (17), (18).
 
     Args:
-        z: coefficients (..., d_in), any real dtype but bool. Half precision is computed in float32 and
-            returned in its own dtype, integers count as float64.
+        z: coefficients (..., d_in), of a real floating dtype. Half precision is computed in float32 and
+            returned in its own dtype.
         transform: the bases and the gate.
         pattern_from: coefficients of the same shape that f is taken from instead of z, IAT (24)-(26).
         derivatives: 1 or 2 computes on the CPU by compiled code, which is differentiable twice, in reverse and in
@@ -41,7 +41,7 @@ def iat(
         (..., d_out). Rows with nan or inf are nan.
 
     Raises:
-        TypeError: complex or bool tensors.
+        TypeError: tensors that are not of real floating-point numbers.
         ValueError: shapes that do not fit.
         RuntimeError: a third derivative on the CPU, unless ``derivatives`` is ``"any"``.
     """
@@ -76,7 +76,7 @@ def _prepared(
     z: Tensor, transform: Transform, pattern_from: Tensor | None
 ) -> tuple[torch.dtype, Tensor, Tensor | None]:
     """The dtype of the result, and checked arguments in the dtype that is computed with."""
-    dtype, z = result_dtype(z, "z"), computable(z, "z")
+    dtype, z = z.dtype, computable(z, "z")
     if pattern_from is not None:
         pattern_from = computable(pattern_from, "pattern_from")
     reference.check_shapes(z, transform.p.size, pattern_from)

@@ -55,9 +55,13 @@ class Plan:
 
 
 @lru_cache(maxsize=64)
-def prepare(p: Basis, q: Basis, gate: Gate) -> Plan:
-    """The constants of the transform with input basis p, output basis q and a gate."""
-    ends = cell_ends(p, q)
+def prepare(p: Basis, q: Basis, gate: Gate, frequency: int = 0) -> Plan:
+    """The constants of the transform with input basis p, output basis q and a gate.
+
+    Args:
+        frequency: the highest harmonic that tables given to :func:`iat` may have.
+    """
+    ends = cell_ends(p, q, frequency)
     cells = len(ends) - 1
     input_table, output_table = bernstein_table(p, ends), bernstein_table(q, ends)
     output_table *= np.array([float(b - a) for a, b in pairwise(ends)])[:, None]
@@ -96,7 +100,9 @@ def _gram(m: int, n: int) -> np.ndarray:
     )
 
 
-def iat(z: Tensor, plan: Plan, pattern_from: Tensor | None = None, newton_steps: int = 2) -> Tensor:
+def iat(
+    z: Tensor, plan: Plan, pattern_from: Tensor | None = None, newton_steps: int = 2, tables: Tables | None = None
+) -> Tensor:
     """``u = integral over [-1, 1] of q(s) a(f(s)) p(s)^T z ds`` with ``f = p^T z``, IAT (4), (17), (18).
 
     Every crossing of a gate level by f is found; between them the integrand is a polynomial on each cell.
@@ -109,6 +115,7 @@ def iat(z: Tensor, plan: Plan, pattern_from: Tensor | None = None, newton_steps:
         pattern_from: coefficients of the same shape that f is taken from instead of z, IAT (24)-(26).
             Gradients flow to both.
         newton_steps: k >= 0; with 0 the pattern counts as a constant.
+        tables: in place of those of the plan, p, q, levels and slopes may depend on tensors that are trained.
 
     Returns:
         (..., d_out) in the dtype of z. A row with nan or inf (in either argument) is nan.
@@ -117,7 +124,7 @@ def iat(z: Tensor, plan: Plan, pattern_from: Tensor | None = None, newton_steps:
         ValueError: last dimension not d_in, shapes of z and pattern_from that differ.
     """
     check_shapes(z, plan.p.size, pattern_from)
-    tables = plan.tables(z.device)
+    tables = plan.tables(z.device) if tables is None else tables
     rows = [x.reshape(-1, plan.p.size).double() for x in ((z,) if pattern_from is None else (z, pattern_from))]
     finite = torch.stack([x.detach().isfinite().all(-1) for x in rows]).all(0)[:, None]
     scaled = [_normalise(torch.where(finite, x, 0.0)) for x in rows]
@@ -190,7 +197,7 @@ def _exact_at(b: Tensor, f: Tensor, cells: tuple[Tensor, Tensor], level: Tensor,
     """
     if b is not f:
         return b[cells]
-    residual = casteljau(f.detach()[cells] - level[:, None], t)[0]
+    residual = casteljau(f.detach()[cells] - level.detach()[:, None], t)[0]
     return b[cells] - residual[:, None]
 
 

@@ -41,9 +41,13 @@ class Crossings(NamedTuple):
 # -- tables -------------------------------------------------------------------------------------------------
 
 
-def cell_ends(p: Basis, q: Basis) -> list[Fraction]:
-    """Ends of cells on which every function of both collections is a polynomial, to rounding."""
-    frequency, degree = max(p.max_frequency, q.max_frequency), max(p.degree, q.degree)
+def cell_ends(p: Basis, q: Basis, frequency: int = 0) -> list[Fraction]:
+    """Ends of cells on which every function of both collections is a polynomial, to rounding.
+
+    Args:
+        frequency: the highest harmonic there may be, where that is more than those of p and q.
+    """
+    frequency, degree = max(p.max_frequency, q.max_frequency, frequency), max(p.degree, q.degree)
     ends = [Fraction(-1)]
     for a, b in pairwise(sorted({*p.knots, *q.knots})):
         turn = frequency * math.pi * float(b - a) / 2

@@ -11,7 +11,7 @@ from torch import Tensor
 from iatcore.steps import Bands
 
 from .. import gpu
-from ..dtypes import EXACT, computable, is_transformed, result_dtype
+from ..dtypes import EXACT, check_floating, computable, is_transformed
 from . import cpu, functions, library, reference
 from .kernels import TRITON
 from .library import Pattern
@@ -54,8 +54,7 @@ def _on_gpu(z: Tensor) -> bool:
 def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Layout, name: str) -> Tensor:
     """``u_i = sum_k a_k(z_{i+k}) z_{i+k}`` along one dimension, TMAF (4)-(7).
 
-    Half precision is computed in float32 and returned in its own dtype, integers count as float64. Breakpoints are
-    rounded to the dtype of z.
+    Half precision is computed in float32 and returned in its own dtype. Breakpoints are rounded to the dtype of z.
 
     Args:
         z: any shape; ``layout.dim`` is the dimension that the matrix acts on.
@@ -63,29 +62,28 @@ def step_matrix(z: Tensor, values: tuple[Tensor, ...], bands: Bands, layout: Lay
         name: of :class:`Steps` with these bands and features, :func:`torch_bridge.ops.handles.handle`.
 
     Raises:
-        TypeError: complex or bool tensors.
+        TypeError: tensors that are not of real floating-point numbers.
         ValueError: step values of a wrong size or on another device.
     """
     check_values(z, values, bands, layout)
     if _in_graph(z):
-        x = z.to(result_dtype(z, "z"))
-        return library.step_matrix(x, values, name, layout.dim)[0]
+        return library.step_matrix(check_floating(z, "z"), values, name, layout.dim)[0]
     exporting = torch.compiler.is_exporting()
     if not exporting and z.dtype in EXACT and z.device.type == "cpu" and all(v.dtype == z.dtype for v in values):
         # nothing to convert: the way of nearly every call, kept short
         return cpu.step_matrix(z, values, bands, layout)
-    dtype = result_dtype(z, "z")
+    check_floating(z, "z")
     if _on_gpu(z):
-        return functions.step_matrix(z.to(dtype), values, bands, layout)
+        return functions.step_matrix(z, values, bands, layout)
     x, numbers, grids = computed(z, values, bands)
-    return _implementation(x).step_matrix(x, numbers, grids, layout).to(dtype)
+    return _implementation(x).step_matrix(x, numbers, grids, layout).to(z.dtype)
 
 
 def trained_step_matrix(
     z: Tensor, values: tuple[Tensor, ...], points: tuple[Tensor, ...], bands: Bands, layout: Layout, width: float
 ) -> Tensor:
     """:func:`.reference.trained_step_matrix`; dtypes as :func:`step_matrix`."""
-    dtype, x = result_dtype(z, "z"), computable(z, "z")
+    dtype, x = z.dtype, computable(z, "z")
     check_values(z, values, bands, layout)
     values = tuple(v.to(x.dtype) for v in values)
     points = tuple(p.to(dtype) for p in points)
@@ -100,10 +98,10 @@ def sparse_step_matrix(z: Tensor, values: Tensor, pattern: Pattern, name: str) -
         raise ValueError(f"values[0] must have shape {shape}, got {tuple(values.shape)}")
     check_device(z, values)
     if _in_graph(z):
-        return library.sparse_step_matrix(z.to(result_dtype(z, "z")), values, name)
+        return library.sparse_step_matrix(check_floating(z, "z"), values, name)
     x, numbers, bands = computed(z, (values,), Bands((0,), (points,), side))
     u = _implementation(x).sparse_step_matrix(x, numbers[0], bands.grids[0], side, entries)
-    return u.to(result_dtype(z, "z"))
+    return u.to(z.dtype)
 
 
 def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float = 1.0, keep_alive: bool = False) -> Tensor:
@@ -116,11 +114,11 @@ def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float = 1.0, keep_al
     """
     check_device(x, alpha, beta)
     if _in_graph(x):
-        return library.arelu(x.to(result_dtype(x, "x")), alpha, beta, residual, keep_alive)
+        return library.arelu(check_floating(x, "x"), alpha, beta, residual, keep_alive)
     if x.dtype in EXACT and x.device.type == "cpu" and not torch.compiler.is_exporting():
         return cpu.arelu(x, alpha, beta, residual, keep_alive)
-    dtype = result_dtype(x, "x")
+    check_floating(x, "x")
     if _on_gpu(x):
-        return functions.arelu(x.to(dtype), alpha, beta, residual, keep_alive)
+        return functions.arelu(x, alpha, beta, residual, keep_alive)
     z = computable(x, "x")
-    return _implementation(z).arelu(z, alpha, beta, residual, keep_alive).to(dtype)
+    return _implementation(z).arelu(z, alpha, beta, residual, keep_alive).to(x.dtype)

@@ -266,10 +266,15 @@ def sparse_step_matrix(z: Tensor, values: Tensor, points: tuple[float, ...], sid
 
 def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
     """``C(alpha) x`` for x < 0 and ``(residual + sigmoid(beta)) x`` for x >= 0, AReLU 2.2 and 2.3."""
-    low = InwardClamp.apply(alpha) if keep_alive else alpha.clamp(LOWEST, HIGHEST)
     # sums over all entries in float64
-    slopes = torch.cat([low.reshape(1), (residual + torch.sigmoid(beta)).reshape(1)]).to(x.dtype)
+    slopes = attention_slopes(alpha, beta, residual, keep_alive).to(x.dtype)
     return product(pick(slopes, torch.where(x < 0, 0, 1)), x)
+
+
+def attention_slopes(alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
+    """``(C(alpha), residual + sigmoid(beta))``, AReLU 2.2 and 2.3."""
+    low = InwardClamp.apply(alpha) if keep_alive else alpha.clamp(LOWEST, HIGHEST)
+    return torch.cat([low.reshape(1), (residual + torch.sigmoid(beta)).reshape(1)])
 
 
 class InwardClamp(torch.autograd.Function):

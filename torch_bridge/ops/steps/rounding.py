@@ -24,5 +24,5 @@ def rounded(bands: Bands, dtype: torch.dtype) -> Bands:
 def computed(z: Tensor, values: Sequence[Tensor], bands: Bands) -> tuple[Tensor, tuple[Tensor, ...], Bands]:
     """z and step values in the dtype that is computed with, and breakpoints that are numbers of the dtype of z."""
     x = computable(z, "z")
-    grids = rounded(bands, z.dtype) if z.is_floating_point() and x.dtype != z.dtype else bands
+    grids = rounded(bands, z.dtype) if x.dtype != z.dtype else bands
     return x, tuple(v.to(x.dtype) for v in values), grids
