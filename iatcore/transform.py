@@ -360,18 +360,18 @@ class IAT:
         over_rows(kernel, len(z), self._runner.cost, *args, block=self._runner.block)
 
     def _empty_crossings(self, batch: int) -> Crossings | None:
-        if not self._saves:
+        if not self.saves:
             return None
         return crossing_store(-(-batch // 8), saved_room(self.p.max_frequency))
 
     @property
-    def _saves(self) -> bool:
+    def saves(self) -> bool:
         """Whether crossings are kept for the derivative: those of one level of a trigonometric state function."""
         return self._kind is not None and self._kind[0] == "wave" and len(self.gate.jumps) == 1
 
     def saved_shapes(self, batch: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Shapes of positions, signs and slots that :meth:`forward` saves of a batch; without entries if nothing."""
-        blocks, slots = ((batch + 7) // 8, saved_room(self.p.max_frequency)) if self._saves else (0, 0)
+        blocks, slots = ((batch + 7) // 8, saved_room(self.p.max_frequency)) if self.saves else (0, 0)
         return (blocks * slots * 8,), (blocks, slots + 1), (blocks,)
 
     # -- over a stored pattern -----------------------------------------------------------------------------------

@@ -158,8 +158,8 @@ for _op in (iat, iat_vjp, iat_jvp, iat_second, iat_decoupled, iat_decoupled_vjp)
     _register_vmap(_op)
 
 
-def graph_iat(z: Tensor, transform: str) -> Tensor:
-    """``u(z)`` in a graph: keeps crossings if a gradient will be asked for."""
-    if z.requires_grad and torch.is_grad_enabled():
-        return iat_saving(z, transform)[0]
-    return iat(z, transform)
+def graph_iat(z: Tensor, transform: Transform) -> Tensor:
+    """``u(z)`` in a graph: keeps crossings if a gradient will be asked for, and there are some to keep."""
+    if transform.saves and z.requires_grad and torch.is_grad_enabled():
+        return iat_saving(z, transform.name)[0]
+    return iat(z, transform.name)

@@ -87,7 +87,7 @@ def _in_graph(z: Tensor, transform: Transform, pattern_from: Tensor | None) -> T
     """By the operators of torch.library."""
     dtype, z, pattern_from = _prepared(z, transform, pattern_from)
     if pattern_from is None:
-        return library.graph_iat(z, transform.name).to(dtype)
+        return library.graph_iat(z, transform).to(dtype)
     return library.iat_decoupled(z, pattern_from.to(z.dtype), transform.name).to(dtype)
 
 

@@ -21,15 +21,18 @@ class Transform:
 
     Attributes:
         name: under which the operators of torch.library find it.
+        saves: whether the compiled code keeps crossings for the derivative.
     """
 
     p: Basis
     q: Basis
     gate: Gate
     name: str = field(init=False, repr=False, compare=False)
+    saves: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", handle(self))
+        object.__setattr__(self, "saves", self.core.saves)
 
     @cached_property
     def core(self) -> iatcore.IAT:

@@ -264,6 +264,11 @@ def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: b
     return _AReLU.apply(_in_dense_memory(x), alpha, beta, residual, keep_alive)
 
 
+def arelu_values(x: Tensor, alpha: Tensor, beta: Tensor, residual: float) -> Tensor:
+    """:func:`arelu` without a tape."""
+    return _two_slopes(_in_dense_memory(x), _Slopes(alpha, beta, residual)) if x.numel() else torch.empty_like(x)
+
+
 def arelu_gradients(
     x: Tensor, g: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -55,8 +55,8 @@ def _bytes(z: Tensor, bands: Bands) -> int:
 
 def _like(u: Tensor, z: Tensor, dtype: torch.dtype) -> Tensor:
     """A result in a dtype and in the memory format that ``empty_like(z)`` has, which fake tensors promise."""
-    expected = torch.empty_like(z, dtype=dtype)
-    return u if u.dtype == dtype and u.stride() == expected.stride() else expected.copy_(u)
+    expected = torch.empty_like(z, dtype=dtype, device="meta").stride()
+    return u if u.dtype == dtype and u.stride() == expected else torch.empty_like(z, dtype=dtype).copy_(u)
 
 
 @torch.library.custom_op("matact::step_matrix", mutates_args=())
@@ -114,7 +114,7 @@ def _sparse(z: Tensor, values: Tensor, pattern: str) -> tuple[Tensor, tuple[Tens
 def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float, keep_alive: bool) -> Tensor:
     """``C(alpha) x`` for x < 0 and ``(residual + sigmoid(beta)) x`` for x >= 0, AReLU 2.2 and 2.3."""
     if x.device.type == "cpu":
-        return _like(cpu.arelu(computable(x, "x"), alpha, beta, residual, keep_alive), x, x.dtype)
+        return _like(cpu.arelu_values(computable(x, "x"), alpha, beta, residual), x, x.dtype)
     return _like(kernels.arelu(x, alpha, beta, residual, keep_alive), x, x.dtype)
 
 
