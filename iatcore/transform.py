@@ -70,6 +70,7 @@ class IAT:
         if self._kind is not None:
             other._runner = self._runner.with_gate(other._gate_arrays)
         other._crossing_sums = self._crossing_sums.with_gate(gate)
+        other._gram = self._gram
         return other
 
     def __repr__(self) -> str:

@@ -8,6 +8,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from functorch.compile import make_boxed_func
+from torch._dynamo.backends.common import aot_autograd
 from torch.library import opcheck
 
 import iatcore
@@ -21,6 +23,7 @@ MODULES = {
     "generic": lambda: tb.IATReLU(6, 5, iatcore.basis("pwl", 3) + iatcore.basis("fourier", 3), "pwq"),
     "jumping": lambda: tb.IAT(6, 5, "pwl", "pwq", gate=iatcore.Gate((0.3,), (0.5, 1.0))),
     "mesh": lambda: tb.IATReLU(6, 5, "pwl", "pwq", mesh=20),
+    "mesh, jumping": lambda: tb.IAT(6, 5, "fourier", "pwl", gate=iatcore.Gate((0.3,), (0.5, 1.0)), mesh=20),
     "dim": lambda: tb.IATReLU(4, 5, "pwl", "pwq", dim=1),
     "TMAF": lambda: tb.TMAF(),
     "tri-diagonal": lambda: tb.TMAF(bands=(-1, 0, 1)),
@@ -50,7 +53,7 @@ def outcome(module, function, z):
 
 OTHERS = (torch.float64, torch.float16, torch.bfloat16)
 COMPILED = [(name, torch.float32) for name in MODULES]
-COMPILED += [(name, dtype) for name in ("fourier", "by channel", "sparse", "AReLU") for dtype in OTHERS]
+COMPILED += [(name, dtype) for name in ("fourier", "mesh", "by channel", "sparse", "AReLU") for dtype in OTHERS]
 
 
 @pytest.mark.parametrize(("name", "dtype"), COMPILED)
@@ -79,13 +82,15 @@ def test_compiled_by_inductor():
             torch.testing.assert_close(found, expected)
 
 
-def test_compiled_with_the_pattern_of_another_tensor():
-    module = made("fourier")
+@pytest.mark.parametrize("name", ["fourier", "mesh"])
+def test_compiled_with_the_pattern_of_another_tensor(name):
+    module = made(name)
     torch._dynamo.reset()
     compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
     z, x = (torch.randn(3, 6, requires_grad=True) for _ in range(2))
-    found = torch.autograd.grad(compiled(z, pattern_from=x).sum(), (z, x))
-    expected = torch.autograd.grad(module(z, pattern_from=x).sum(), (z, x))
+    options = {"allow_unused": True, "materialize_grads": True}  # on a mesh the pattern has no gradient
+    found = torch.autograd.grad(compiled(z, pattern_from=x).sum(), (z, x), **options)
+    expected = torch.autograd.grad(module(z, pattern_from=x).sum(), (z, x), **options)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -136,7 +141,7 @@ def test_operators_of_step_matrices():
     opcheck(ops.arelu.default, (z, made("AReLU").alpha, made("AReLU").beta, 1.0, False))
 
 
-@pytest.mark.parametrize("name", ["tri-diagonal", "sparse", "AReLU"])
+@pytest.mark.parametrize("name", ["tri-diagonal", "sparse", "AReLU", "mesh"])
 def test_once_in_a_graph(name):
     module = made(name)
     torch._dynamo.reset()
@@ -145,6 +150,56 @@ def test_once_in_a_graph(name):
     gradient = torch.autograd.grad(compiled(z).sum(), z, create_graph=True)[0]
     with pytest.raises(RuntimeError, match="differentiable once"):
         torch.autograd.grad(gradient.sum(), z)
+
+
+def test_a_mesh_in_a_graph_is_never_whole():
+    """No tensor of a graph, forward or backward, has the values at all points of all samples."""
+    sizes = []
+
+    def noted(graph, inputs):
+        for node in graph.graph.nodes:
+            found = node.meta.get("val", ())
+            sizes.extend(t.numel() for t in (found if isinstance(found, tuple) else (found,)) if torch.is_tensor(t))
+        return make_boxed_func(graph.forward)
+
+    module = tb.IATReLU(6, 5, "pwl", "pwq", mesh=500)
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend=aot_autograd(fw_compiler=noted))
+    z = torch.randn(1000, 6, requires_grad=True)
+    for found, expected in zip(outcome(module, compiled, z), outcome(module, module, z), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert 6000 <= max(sizes) < 1000 * 500
+
+
+def test_graphs_of_meshes_with_other_gates():
+    """A graph holds for one gate."""
+    torch._dynamo.reset()
+    module = tb.IAT(4, 3, "pwl", "pwl", gate="leaky_relu", mesh=20)
+    compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    z = torch.randn(5, 4)
+    for gate in (iatcore.gates.relu(), iatcore.gates.leaky_relu(0.3), iatcore.gates.leaky_relu(0.4)):
+        module.gate = gate
+        torch.testing.assert_close(compiled(z), module(z))
+
+
+@pytest.mark.parametrize("transformed", [torch.func.jacrev, torch.func.vmap, torch.func.jacfwd])
+def test_meshes_under_torch_func_in_a_graph(transformed):
+    torch._dynamo.reset()
+    module = made("mesh")
+
+    def function(z):
+        return transformed(module)(z)
+
+    z = torch.randn(2, 6)
+    module(z)  # makes the matrices, which a graph under torch.func cannot keep
+    torch.testing.assert_close(torch.compile(function, fullgraph=True, backend="aot_eager")(z), function(z))
+
+
+def test_exported_meshes_are_the_formula():
+    program = torch.export.export(made("mesh"), (torch.zeros(3, 4, 6),))
+    assert not any("matact" in str(node.target) for node in program.graph.nodes)
+    z = torch.randn(3, 4, 6)
+    torch.testing.assert_close(program.module()(z), made("mesh")(z))
 
 
 def test_names_of_settings():

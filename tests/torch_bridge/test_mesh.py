@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from torch.autograd import gradcheck
+from torch.library import opcheck
 
 import iatcore
 import torch_bridge as tb
 from iatcore import Gate, gates
+from torch_bridge.ops.handles import handle
 from torch_bridge.ops.iat.reference import iat, prepare
-from torch_bridge.ops.iat_mesh import op
+from torch_bridge.ops.iat_mesh import kernels, library, op, reference
 from torch_bridge.ops.iat_mesh.reference import apply_gate, gate_slopes, iat_mesh, mesh_matrices
 
 JUMPING = gates.tmaf([-0.3, 0.0, 0.4], [0.2, 0.0, -0.5, 0.7])
@@ -104,13 +106,13 @@ def test_decoupled() -> None:
         iat_mesh(z, P, Q, torch.tanh, pattern_from=source)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_module(dtype: torch.dtype) -> None:
-    """Computed in float32 below 32 bits, in float64 for integers; at least as near as rounding the result."""
+    """Computed in float32 below 32 bits; at least as near as rounding the result."""
     module = tb.IATReLU(5, 4, mesh=40)
     z = (4 * normal(3, 5, seed=6)).to(dtype)
     u = module(z)
-    assert u.dtype == (dtype if dtype.is_floating_point else torch.float64)
+    assert u.dtype == dtype
     expected = module(z.double())
     # float32 sums of 40 terms beside the rounding of the result
     eps = torch.finfo(u.dtype).eps + 50 * (torch.finfo(torch.float32).eps if u.dtype.itemsize < 8 else 0)
@@ -155,8 +157,8 @@ def test_block_by_block(gate, decoupled, monkeypatch):
         return u, first, second, *torch.autograd.grad(plain, z, g)
 
     expected = derivatives()
-    monkeypatch.setattr(op, "BLOCK", 30 * 7)
-    monkeypatch.setattr(op, "SMALL", 1)
+    monkeypatch.setattr(kernels, "BLOCK", 30 * 7)
+    monkeypatch.setattr(kernels, "SMALL", 1)
     for a, b in zip(derivatives(), expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
     assert module(z.detach()[:0]).shape == (0, 37, 4)
@@ -168,14 +170,51 @@ def test_block_by_block(gate, decoupled, monkeypatch):
 def test_a_block_at_a_time_takes_less_memory(monkeypatch):
     """No tensor of all values at all points is made."""
     sizes = []
-    plain = op.reference.iat_mesh
 
-    def noted(z, P, *args):
-        sizes.append(z.numel() // z.shape[-1] * P.shape[-1])
-        return plain(z, P, *args)
+    def note(name):
+        plain = getattr(reference, name)
 
-    monkeypatch.setattr(op.reference, "iat_mesh", noted)
+        def noted(z, *args):
+            sizes.append(z.numel() // z.shape[-1] * 1000)
+            return plain(z, *args)
+
+        monkeypatch.setattr(reference, name, noted)
+
+    note("iat_mesh")
+    note("iat_mesh_backward")
     module = tb.IATReLU(4, 4, "pwl", "pwq", mesh=1000)
     z = torch.randn(5000, 4, requires_grad=True)
     module(z).sum().backward()
-    assert max(sizes) <= op.BLOCK and sum(sizes) == 2 * 5000 * 1000
+    assert max(sizes) <= kernels.BLOCK and sum(sizes) == 2 * 5000 * 1000
+
+
+@pytest.mark.parametrize("gate", GATES, ids=repr)
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_derivative_without_a_tape(gate: Gate, decoupled: bool) -> None:
+    """The gradient of the reference, also where there is nan or inf."""
+    P, Q = mesh_matrices(iatcore.basis("pwl", 4), iatcore.basis("pwq", 3), 30)
+    z, source, g = normal(5, 4, seed=1), normal(5, 4, seed=2) if decoupled else None, normal(5, 3, seed=3)
+    z[1, 2], z[2, 0], z[3] = torch.nan, torch.inf, 0.0
+    leaf = z.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(iat_mesh(leaf, P, Q, gate, source), leaf, g)
+    found = reference.iat_mesh_backward(z, g, P, Q, gate, source)
+    torch.testing.assert_close(found, expected, rtol=1e-14, atol=1e-15, equal_nan=True)
+
+
+def test_matrices_with_gradients() -> None:
+    P, Q = (m.requires_grad_() for m in mesh_matrices(iatcore.basis("pwl", 2), iatcore.basis("pwl", 2), 5))
+    assert gradcheck(lambda *matrices: op.iat_mesh(normal(3, 2), *matrices, gates.relu()), (P, Q))
+
+
+@pytest.mark.parametrize(("gate", "dtype"), [(gates.relu(), torch.float32), (JUMPING, torch.float64)], ids=str)
+def test_operators(gate: Gate, dtype: torch.dtype) -> None:
+    ops, name = torch.ops.matact, handle(Gate(gate.breakpoints, gate.slopes, gate.side))
+    assert name == library.gate_name(gate.breakpoints, gate.slopes, gate.side)
+    P, Q = (m.to(dtype) for m in mesh_matrices(iatcore.basis("pwl", 4), iatcore.basis("pwq", 3), 30))
+    z, source, g = (normal(2, 5, n, seed=n).to(dtype) for n in (4, 4, 3))
+    for x in (z[:, ::2], z[0, 0], z[:, :0]):
+        opcheck(ops.iat_mesh.default, (x.clone().requires_grad_(), P, Q, name, None))
+    opcheck(ops.iat_mesh.default, (z.clone().requires_grad_(), P, Q, name, source))
+    opcheck(ops.iat_mesh_vjp.default, (z, g, P, Q, name, source))
+    opcheck(ops.iat_mesh_vjp.default, (z.mT.contiguous().mT, g, P, Q, name, None))
+    torch.testing.assert_close(ops.iat_mesh(z, P, Q, name, None), iat_mesh(z, P, Q, gate))

@@ -15,7 +15,7 @@ from iatcore import Basis, Gate, gates
 from iatcore.checks import check_size
 from iatcore.scaling import he_scale
 
-from ..ops.dtypes import computable
+from ..ops.dtypes import computable, is_transformed
 from ..ops.iat.op import Derivatives, Transform, iat
 from ..ops.iat.reference import check_shapes
 from ..ops.iat_mesh.op import iat_mesh
@@ -153,10 +153,7 @@ class IAT(nn.Module):
 
     def _gauss_matrices(self, halvings: int, like: Tensor) -> tuple[Tensor, Tensor]:
         key = (like.dtype, like.device, halvings)
-        if key not in self._matrices:
-            P, Q = gauss_matrices(self.input_basis, self.output_basis, halvings)
-            self._matrices[key] = P.to(like.device, like.dtype), Q.to(like.device, like.dtype)
-        return self._matrices[key]
+        return self._placed(key, lambda: gauss_matrices(self.input_basis, self.output_basis, halvings))
 
     def _on_mesh(self, z: Tensor, pattern_from: Tensor | None) -> Tensor:
         dtype, z = z.dtype, computable(z, "z")
@@ -170,10 +167,16 @@ class IAT(nn.Module):
 
     def _mesh_matrices(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
         assert self._mesh is not None
-        if (dtype, device) not in self._matrices:
-            P, Q = self._mesh
-            self._matrices[dtype, device] = P.to(device, dtype), Q.to(device, dtype)
-        return self._matrices[dtype, device]
+        return self._placed((dtype, device), lambda: self._mesh)
+
+    def _placed(self, key: Any, make: Callable[[], Any]) -> tuple[Tensor, Tensor]:
+        """Two matrices in the dtype and on the device that a key begins with, kept, except inside of transforms."""
+        if key in self._matrices:
+            return self._matrices[key]
+        first, second = (matrix.to(key[1], key[0]) for matrix in make())
+        if not is_transformed():
+            self._matrices[key] = first, second
+        return first, second
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_matrices": {}}

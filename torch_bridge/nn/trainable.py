@@ -178,9 +178,7 @@ class TrainableIAT(IAT):
         return iat_gated(z, points, slopes, self.transform, pattern_from, self.derivatives)
 
     def _gram_matrix(self, device: torch.device) -> Tensor:
-        if device not in self._matrices:
-            self._matrices[device] = self._gram.to(device), self._gram
-        return self._matrices[device][0]
+        return self._placed((torch.float64, device), lambda: (self._gram, self._gram))[0]
 
     def _trained_mesh(self, z: Tensor, pattern_from: Tensor | None) -> Tensor:
         if not self._trains_gate and self.input_frequencies is None and self.output_frequencies is None:

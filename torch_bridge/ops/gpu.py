@@ -26,13 +26,16 @@ def kernels(name: str, device: torch.device) -> ModuleType | None:
 
 
 def launched(name: str, module: ModuleType, function: str, *args: Any, **options: Any) -> Any:
-    """What a function of a module of kernels returns; None if kernels do not work here, after one warning.
+    """What a function of a module of kernels returns, run on the device of its first tensor.
+
+    None if kernels do not work here, after one warning.
 
     Raises:
         torch.OutOfMemoryError: with the shapes of the tensors.
     """
     try:
-        return getattr(module, function)(*args, **options)
+        with torch.cuda.device_of(next(a for a in args if isinstance(a, Tensor))):
+            return getattr(module, function)(*args, **options)
     except torch.OutOfMemoryError as error:
         shapes = ", ".join(str(tuple(a.shape)) for a in args if isinstance(a, Tensor))
         raise torch.OutOfMemoryError(f"{error} ({name}.{function} of tensors of shapes {shapes})") from error

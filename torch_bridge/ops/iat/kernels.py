@@ -18,7 +18,7 @@ from .. import gpu
 from . import cpu, reference
 from .transform import Transform
 
-TRITON = ("iat.triton_local", "iat.triton_waves")
+TRITON = ("iat.triton_local", "iat.triton_waves", "iat.triton_local_waves")
 
 
 def serve(z: Tensor, transform: Transform) -> bool:

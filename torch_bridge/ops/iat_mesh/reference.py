@@ -52,6 +52,26 @@ def iat_mesh(
     return values @ Q.mT * (2 / P.shape[-1])
 
 
+def iat_mesh_backward(
+    z: Tensor, g: Tensor, P: Tensor, Q: Tensor, gate: Gate, pattern_from: Tensor | None = None
+) -> Tensor:
+    """The gradient of :func:`iat_mesh` for a gate with respect to z, IAT (13): ``(2/M) P diag(a(P^T z)) Q^T g``.
+
+    Args:
+        g: (..., d_out), of the dtype of z.
+        pattern_from: in place of z in the slopes.
+
+    Returns:
+        (..., d_in).
+    """
+    f, values = (z if pattern_from is None else pattern_from) @ P, g @ Q
+    if pattern_from is None and gate.breakpoints == (0.0,) and gate.slopes == (0.0, 1.0):
+        values = torch.ops.aten.threshold_backward(values, f, 0)  # of torch.relu: nan passes
+    else:
+        values = _times(gate_slopes(gate, f), values)
+    return values @ P.mT * (2 / P.shape[-1])
+
+
 def gauss_matrices(p: Basis, q: Basis, halvings: int) -> tuple[Tensor, Tensor]:
     """P (d_in, N) and Q (d_out, N), times the weights, at Gauss-Legendre nodes of halved cells, float64.
 

@@ -1,0 +1,70 @@
+"""The M-point transform as operators of torch.library, for graphs: values at all points are never a tensor of one.
+
+An operator finds its gate by name (:mod:`torch_bridge.ops.handles`). It is differentiable once, with respect to z;
+under torch.func a graph has the plain formula.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iatcore import Gate
+from iatcore.gates import Side
+
+from ..handles import handle, held
+from . import kernels
+
+ONCE = "a transform on a mesh in a graph is differentiable once; call the module outside of it for more"
+
+
+@torch.compiler.assume_constant_result
+def gate_name(breakpoints: tuple[float, ...], slopes: tuple[float, ...], side: Side) -> str:
+    """The name of a gate. It is given in parts because a graph holds for the numbers that it was traced with."""
+    return handle(Gate(breakpoints, slopes, side))
+
+
+@torch.library.custom_op("matact::iat_mesh", mutates_args=())
+def iat_mesh(z: Tensor, P: Tensor, Q: Tensor, gate: str, pattern_from: Tensor | None) -> Tensor:
+    """``u = (2/M) Q sigma(P^T z)``, IAT (12); rows (..., d_in) to (..., d_out)."""
+    return kernels.iat_mesh(z, P, Q, held(gate), pattern_from)
+
+
+@torch.library.custom_op("matact::iat_mesh_vjp", mutates_args=())
+def iat_mesh_vjp(z: Tensor, g: Tensor, P: Tensor, Q: Tensor, gate: str, pattern_from: Tensor | None) -> Tensor:
+    """``(2/M) P diag(a(P^T z)) Q^T g``, IAT (13)."""
+    return kernels.iat_mesh_backward(z, g, P, Q, held(gate), pattern_from)
+
+
+@iat_mesh.register_fake
+def _(z: Tensor, P: Tensor, Q: Tensor, gate: str, pattern_from: Tensor | None) -> Tensor:
+    return z.new_empty((*z.shape[:-1], Q.shape[0]))
+
+
+@iat_mesh_vjp.register_fake
+def _(z: Tensor, g: Tensor, P: Tensor, Q: Tensor, gate: str, pattern_from: Tensor | None) -> Tensor:
+    return torch.empty_like(z, memory_format=torch.contiguous_format)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    z, P, Q, ctx.gate, pattern_from = inputs
+    ctx.save_for_backward(z, P, Q, pattern_from)
+
+
+def _backward(ctx: Any, g: Tensor) -> Any:
+    z, P, Q, pattern_from = ctx.saved_tensors
+    return iat_mesh_vjp(z, g, P, Q, ctx.gate, pattern_from), None, None, None, None
+
+
+def _setup_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    pass
+
+
+def _no_more(ctx: Any, *_: Any) -> Any:
+    raise RuntimeError(ONCE)
+
+
+iat_mesh.register_autograd(_backward, setup_context=_setup)
+iat_mesh_vjp.register_autograd(_no_more, setup_context=_setup_nothing)
