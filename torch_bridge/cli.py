@@ -47,8 +47,99 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"matact {version('matact') or '(not installed)'}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_demo(commands)
+    _add_list(commands)
+    _add_run(commands)
+    _add_report(commands)
     _add_verify(commands)
     return parser
+
+
+def _add_list(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "show the experiments: what they reproduce, what data they need, how long they take here"
+    parser = commands.add_parser("list", help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(run=_list)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    _need(EXPERIMENTS_EXTRA, "experiments")
+    from torch_bridge.sweep.command import list_experiments
+
+    list_experiments()
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "do the runs of an experiment that are not there yet; killed at any moment, it goes on to the same numbers"
+    parser = commands.add_parser("run", help=text, description=text[0].upper() + text[1:] + ".")
+    add = parser.add_argument
+    add("name", metavar="NAME", help="one of matact list, or module:ATTRIBUTE")
+    add("--preset", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments", help="change a setting")
+    add("--seeds", metavar="N|A,B,", help="number of seeds, or the seeds (default: the preset's)")
+    add("--device", default="cpu", help="where to train (default: cpu)")
+    add("--workers", type=_integer(1), metavar="N", help="processes (default: all processors; 1: this process)")
+    add(
+        "--scheduler",
+        default="local",
+        metavar="WHERE",
+        help="local (default), local-dask, or a Dask scheduler such as tcp://host:8786",
+    )
+    add("--out", type=Path, metavar="DIR", help="output folder (default: runs/NAME-PRESET)")
+    add(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on in an output folder that is there (default); otherwise take a new one",
+    )
+    add("--tensorboard", action="store_true", help="also write TensorBoard event files")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    _need(EXPERIMENTS_EXTRA, "experiments")
+    if arguments.scheduler != "local":
+        _need(("distributed",), "experiments")
+    if arguments.tensorboard:
+        _need(("tensorboard",), "experiments")
+    from torch_bridge.experiments.engine import ExperimentError
+    from torch_bridge.sweep.command import Request, run
+    from torch_bridge.sweep.outcomes import SweepError
+    from torch_bridge.sweep.units import Options
+
+    request = Request(
+        experiment=arguments.name,
+        preset=arguments.preset,
+        assignments=tuple(arguments.assignments),
+        seeds=arguments.seeds,
+        device=arguments.device,
+        workers=arguments.workers,
+        scheduler=arguments.scheduler,
+        out=arguments.out,
+        resume=arguments.resume,
+        options=Options(tensorboard=arguments.tensorboard),
+    )
+    try:
+        run(request)
+    except (ExperimentError, SweepError) as error:
+        raise CommandError(error) from None
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "write markdown and HTML from the folders of an experiment's runs"
+    parser = commands.add_parser("report", help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument("name", metavar="NAME", help="the experiment")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="output folder of its runs (default: the last one)")
+    parser.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    _need(EXPERIMENTS_EXTRA, "experiments")
+    from torch_bridge.experiments.engine import ExperimentError
+    from torch_bridge.sweep.command import report
+
+    try:
+        report(arguments.name, arguments.out)
+    except ExperimentError as error:
+        raise CommandError(error) from None
 
 
 def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

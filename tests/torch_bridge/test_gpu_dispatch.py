@@ -107,7 +107,7 @@ def test_arelu(interpreted):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("p", "q"), [("pwl", "pwq"), ("fourier", "pwl")])
+@pytest.mark.parametrize(("p", "q"), [("pwl", "pwq"), ("fourier", "pwl"), ("pwq", "fourier")])
 def test_transforms(interpreted, monkeypatch, p, q):
     """``u``, ``J^T g``, ``J v`` and the second derivative, through what a GPU tensor is given to."""
     transform = tb.IATReLU(4, 3, p, q).transform

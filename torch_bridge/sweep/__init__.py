@@ -1,0 +1,1 @@
+"""Sweeps: many runs, each in a folder of its own, that survive whatever kills them."""

@@ -1,0 +1,216 @@
+"""``matact list``, ``run`` and ``report``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from torch_bridge.experiments.engine import REGISTRY, Experiment, ExperimentError, load, unknown
+from torch_bridge.experiments.overrides import override
+from torch_bridge.report.demo import make_console
+from torch_bridge.report.documents import write_report
+from torch_bridge.report.runs import load_results
+from torch_bridge.sweep.folder import RUNS, default_folder, open_folder, read_record
+from torch_bridge.sweep.local import run_here, run_in_workers
+from torch_bridge.sweep.outcomes import SweepError
+from torch_bridge.sweep.progress import Progress, duration, progress_on
+from torch_bridge.sweep.training import deterministic
+from torch_bridge.sweep.units import Options, Unit, failed_members, plan
+
+PRESET = "quick"
+LOCAL = "local"
+SAMPLED_RUNS, SAMPLED_STEPS = 3, 2
+"""What :func:`estimate` times."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``matact run`` was asked for; see its ``--help``."""
+
+    experiment: str
+    preset: str = PRESET
+    assignments: tuple[str, ...] = ()
+    seeds: str | None = None
+    device: str = "cpu"
+    workers: int | None = None
+    scheduler: str = LOCAL
+    out: Path | None = None
+    resume: bool = True
+    options: Options = field(default_factory=Options)
+
+
+def run(request: Request, console: Console | None = None) -> Path:
+    """Do the runs that are not there yet; returns the output folder.
+
+    Raises:
+        ExperimentError: wrong input.
+        SweepError: the disk is full, the scheduler does not answer, or runs failed; all others are done then.
+    """
+    console = console or make_console()
+    experiment, settings = resolve(request.experiment, request.preset, request.assignments)
+    seeds = parse_seeds(request.seeds, experiment.presets[request.preset].seeds)
+    device = check_device(request.device)
+    workers = check_workers(request.workers, device)
+    check_scheduler(request.scheduler)
+    out = request.out or default_folder(request.experiment, experiment, request.preset, settings)
+    folder = open_folder(out, request.experiment, settings, device, request.resume).resolve()
+    todo, done = plan(folder, request.experiment, experiment.runs(settings), seeds, device)
+    with progress_on(console, todo, sum(len(unit.seeds) for unit in done)) as progress:
+        progress.say(f"{experiment.title}: {progress.runs} runs, {progress.done} of them done, in {folder}")
+        train(todo, request.options, progress, workers, request.scheduler)
+    broken = sum(failed_members(unit.folder) for unit in (*todo, *done))
+    trained = progress.done - _failed_runs(progress)
+    tail = f", {broken} of them failed because their numbers turned nan or infinite" if broken else ""
+    console.print(f"{trained} of {progress.runs} runs done{tail}", highlight=False)
+    console.print(f"matact report {request.experiment} --out {folder}", highlight=False, markup=False, soft_wrap=True)
+    if progress.failed:
+        raise SweepError(f"{len(progress.failed)} units failed; the same command tries them again")
+    return folder
+
+
+def train(units: Sequence[Unit], options: Options, progress: Progress, workers: int, scheduler: str = LOCAL) -> None:
+    """Train units here (one worker), in local processes, or on a Dask cluster; the results are the same.
+
+    Raises:
+        SweepError: the disk is full or the scheduler does not answer.
+    """
+    if not units:
+        return
+    if scheduler != LOCAL:
+        from torch_bridge.sweep.cluster import run_on_dask
+
+        run_on_dask(units, options, progress, scheduler, workers)
+    elif workers == 1:
+        run_here(units, options, progress)
+    else:
+        run_in_workers(units, options, progress, workers)
+
+
+def resolve(name: str, preset: str, assignments: Sequence[str]) -> tuple[Experiment, Any]:
+    """The experiment and its settings."""
+    experiment = load(name)
+    if preset not in experiment.presets:
+        raise ExperimentError(f"--preset: {unknown('preset', preset, experiment.presets)}")
+    return experiment, override(experiment.presets[preset].settings, assignments)
+
+
+def parse_seeds(text: str | None, default: int) -> tuple[int, ...]:
+    """``"3"`` is 0, 1, 2; ``"4,7"`` and ``"4,"`` are those; None is the default number of them."""
+    parts = str(default if text is None else text).split(",")
+    try:
+        numbers = [int(part) for part in parts if part.strip()]
+    except ValueError:
+        numbers = []
+    many = len(parts) == 1
+    good = numbers and len(set(numbers)) == len(numbers) and min(numbers) >= int(many) and max(numbers) < 2**63
+    if not good:
+        raise ExperimentError(f"--seeds: expected a number >= 1 or distinct seeds >= 0 with commas, got {text!r}")
+    return tuple(range(numbers[0])) if many else tuple(numbers)
+
+
+def check_device(text: str) -> str:
+    """The device's name, if tensors can be made there."""
+    try:
+        torch.zeros(1, device=text).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ExperimentError(f"--device {text}: expected a device of this machine, such as cpu ({reason})") from None
+    return text
+
+
+def check_workers(workers: int | None, device: str) -> int:
+    """The number of workers; by default the processors that this process may use, one on other devices."""
+    if workers is None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        usable = len(affinity(0)) if affinity else os.cpu_count() or 1
+        return usable if device.startswith("cpu") else 1
+    if workers < 1:
+        raise ExperimentError(f"--workers: expected an integer >= 1, got {workers}")
+    return workers
+
+
+def check_scheduler(scheduler: str) -> None:
+    """``local``, ``local-dask`` or an address."""
+    if scheduler not in (LOCAL, "local-dask") and "://" not in scheduler:
+        raise ExperimentError(
+            f"--scheduler: expected local, local-dask or an address such as tcp://host:8786, got {scheduler!r}"
+        )
+
+
+def estimate(experiment: Experiment, preset: str, workers: int) -> float:
+    """Seconds that a preset takes here: some steps of some of its runs, times how many there are."""
+    chosen = experiment.presets[preset]
+    runs = experiment.runs(chosen.settings)
+    sample = [runs[i * (len(runs) - 1) // max(SAMPLED_RUNS - 1, 1)] for i in range(min(SAMPLED_RUNS, len(runs)))]
+    seconds = 0.0
+    with deterministic():
+        for settings in sample:
+            job = experiment.start(settings, range(chosen.seeds), torch.device("cpu"))
+            job.step()
+            start = time.perf_counter()
+            for _ in range(SAMPLED_STEPS):
+                job.step()
+            seconds += (time.perf_counter() - start) / SAMPLED_STEPS * job.total_steps
+    return seconds / len(sample) * len(runs) / min(workers, len(runs))
+
+
+def list_experiments(console: Console | None = None) -> None:
+    """Print every experiment: what it reproduces, what data it needs, how long each preset takes here."""
+    console = console or make_console()
+    workers = check_workers(None, "cpu")
+    for name in REGISTRY:
+        experiment = load(name)
+        times = [f"{preset} {duration(estimate(experiment, preset, workers))}" for preset in experiment.presets]
+        for line in (
+            f"{name}: {experiment.title}",
+            f"    reproduces  {experiment.reproduces}",
+            f"    data        {experiment.data}",
+            f"    time here   {', '.join(times)} (workers: {workers})",
+        ):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def report(name: str, out: Path | None = None, console: Console | None = None) -> Path:
+    """Write ``report/report.md`` and ``report.html`` from the folders of runs; returns their folder.
+
+    Raises:
+        ExperimentError: there is no such output folder, or it is of another experiment or format.
+    """
+    console = console or make_console()
+    experiment = load(name)
+    folder = out or _latest(name)
+    record = read_record(folder)
+    if record["experiment"] != name:
+        raise ExperimentError(f"--out {folder}: holds runs of {record['experiment']}, not of {name}")
+    settings, results = load_results(folder, experiment, record)
+    target = folder / "report"
+    write_report(target, experiment.report(settings, results), experiment, settings, results, record)
+    console.print(f"{len(results.runs)} runs; the report is in", highlight=False)
+    console.print(str((target / "report.md").resolve()), highlight=False, markup=False, soft_wrap=True)
+    console.print(str((target / "report.html").resolve()), highlight=False, markup=False, soft_wrap=True)
+    return target
+
+
+def _latest(name: str) -> Path:
+    folders = []
+    for path in RUNS.iterdir() if RUNS.is_dir() else ():
+        try:
+            record = read_record(path)
+        except ExperimentError:
+            continue
+        if record["experiment"] == name:
+            folders.append((record["started"], path))
+    if not folders:
+        raise ExperimentError(f"no runs of {name} under {RUNS}; expected --out, or matact run {name} first")
+    return max(folders)[1]
+
+
+def _failed_runs(progress: Progress) -> int:
+    return sum(len(progress.units[outcome.unit].seeds) for outcome in progress.failed)
