@@ -1,0 +1,73 @@
+"""The grid of a TMAF learned inside an IAT: what the TMAF paper names as future work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+import torch_bridge as tb
+from iatcore import gates
+from torch_bridge.experiments.variants import PerMember, Question, VariantRun, Variants, VariantSettings, quick
+from torch_bridge.train.ensemble import ensemble_mlp
+
+GRID = (-0.75, 0.0, 0.75)
+START = gates.tmaf(GRID, (0.0, 0.0, 1.0, 1.0))
+"""ReLU, with two breakpoints more that slopes may separate."""
+WIDTH = 0.1
+P, Q = "pwl", "pwq"
+
+
+def _each(make: Callable[[int], nn.Module]):
+    def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
+        return ensemble_mlp(widths, lambda width: PerMember(make(width), len(generators)), generators)
+
+    return build
+
+
+def _iat(*parts: tb.nn.trainable.Part) -> Callable[[int], nn.Module]:
+    return lambda width: tb.TrainableIAT(width, width, P, Q, gate=START, trainable=parts)
+
+
+BUILD = {
+    "iat-relu": _each(_iat()),
+    "iat-slopes": _each(_iat("slopes")),
+    "iat-grid": _each(_iat("slopes", "breakpoints")),
+    "tmaf-fixed": _each(lambda width: tb.TMAF(list(GRID))),
+    "tmaf-surrogate": _each(lambda width: tb.TMAF(list(GRID), trainable_grid=WIDTH)),
+}
+
+
+@dataclass(frozen=True)
+class GridSettings(VariantSettings):
+    """As :class:`VariantSettings`."""
+
+    known: ClassVar[tuple[str, ...]] = tuple(BUILD)
+
+
+GRIDS = Variants(
+    "trainable-grid",
+    "the breakpoints of a TMAF, trained",
+    "new; named as future work in TMAF section 5",
+    BUILD,
+    (
+        Question("training the slopes helps the IAT", "iat-slopes", "iat-relu"),
+        Question("training the grid as well helps the IAT", "iat-grid", "iat-slopes"),
+        Question("a surrogate for the grid's gradient helps the entry-wise TMAF", "tmaf-surrogate", "tmaf-fixed"),
+        Question("the IAT with a trained grid beats the entry-wise TMAF with one", "iat-grid", "tmaf-surrogate"),
+    ),
+    (
+        f"bases {P} and {Q}: continuous, so that breakpoints have a derivative",
+        f"the grid starts as {GRID}, the slopes as those of ReLU; one gate a layer",
+        f"the surrogate's window is {WIDTH}",
+        "network, optimiser, steps: as for the function task of iat-bases",
+    ),
+    (
+        "In an entry-wise TMAF the derivative with respect to a breakpoint is 0 almost everywhere, so a surrogate is "
+        "used; in function space it is -(t_j - t_{j-1}) s_j sum q(r) / |f'(r)|, which is 0 for a breakpoint at 0.",
+    ),
+)
+EXPERIMENT = GRIDS.experiment(GridSettings, quick(GridSettings))
