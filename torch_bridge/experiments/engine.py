@@ -17,6 +17,7 @@ from torch_bridge.experiments.documents import Report
 from torch_bridge.train.job import Job
 
 REGISTRY: dict[str, str] = {
+    "iat-pattern": "torch_bridge.experiments.iat_pattern",
     "iat-bases": "torch_bridge.experiments.iat_bases",
     "iat-mesh": "torch_bridge.experiments.iat_mesh",
     "decoupled": "torch_bridge.experiments.decoupled",
@@ -84,6 +85,8 @@ class RunResult:
         failure: None, or why the run has no metrics.
         metrics: name -> value; empty if the run failed.
         steps, losses: the recorded loss curve, shapes ``(k,)``.
+        seeds: of the ensemble that it was trained in.
+        state: gives what :meth:`Job.state_dict` was at the end, None if it is not there any more.
     """
 
     settings: Any
@@ -92,6 +95,8 @@ class RunResult:
     metrics: Mapping[str, float]
     steps: NDArray
     losses: NDArray
+    seeds: tuple[int, ...] = ()
+    state: Callable[[], dict[str, Any] | None] = lambda: None
 
 
 @dataclass(frozen=True)

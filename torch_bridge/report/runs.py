@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,12 @@ def load_results(folder: Path, experiment: Experiment, record: dict[str, Any]) -
             continue
         seconds += (_json(unit.folder / TIMING) or {}).get("seconds", 0.0)
         steps, losses = curves(unit.folder, len(unit.seeds))
+        state = partial(_last_state, unit.folder)
         for i, member in enumerate(result["members"]):
-            runs.append(RunResult(run, member["seed"], member["failure"], member["metrics"], steps, losses[:, i]))
+            curve = steps, losses[:, i]
+            runs.append(
+                RunResult(run, member["seed"], member["failure"], member["metrics"], *curve, tuple(unit.seeds), state)
+            )
     return settings, Results(tuple(runs), tuple(unfinished), record["environment"], seconds)
 
 
@@ -56,6 +61,13 @@ def curves(folder: Path, members: int) -> tuple[np.ndarray, np.ndarray]:
     records = [json.loads(line) for line in lines]
     losses = [[np.nan if loss is None else loss for loss in record["loss"]] for record in records]
     return np.array([record["step"] for record in records]), np.array(losses, dtype=float).reshape(-1, members)
+
+
+def _last_state(folder: Path) -> dict[str, Any] | None:
+    from torch_bridge.sweep import checkpoints
+
+    state = checkpoints.newest(folder, lambda state: None, lambda note: None)
+    return None if state is None else state["job"]
 
 
 def _json(path: Path) -> Any:

@@ -26,7 +26,7 @@ from torch_bridge.sweep.units import Options, Unit, failed_members, plan
 
 PRESET = "quick"
 LOCAL = "local"
-SAMPLED_RUNS, SAMPLED_STEPS = 3, 2
+SAMPLED_RUNS, SAMPLED_STEPS = 8, 3
 """What :func:`estimate` times."""
 
 
@@ -145,20 +145,23 @@ def check_scheduler(scheduler: str) -> None:
 
 
 def estimate(experiment: Experiment, preset: str, workers: int) -> float:
-    """Seconds that a preset takes here: some steps of some of its runs, times how many there are."""
+    """Seconds that a preset takes here: the start, some steps and the evaluation of some of its runs, for all of them."""
     chosen = experiment.presets[preset]
     runs = experiment.runs(chosen.settings)
-    sample = [runs[i * (len(runs) - 1) // max(SAMPLED_RUNS - 1, 1)] for i in range(min(SAMPLED_RUNS, len(runs)))]
+    count = min(SAMPLED_RUNS, len(runs))
     seconds = 0.0
     with deterministic():
-        for settings in sample:
-            job = experiment.start(settings, range(chosen.seeds), torch.device("cpu"))
+        for i in range(count):
+            begin = time.perf_counter()
+            job = experiment.start(runs[i * len(runs) // count], range(chosen.seeds), torch.device("cpu"))
             job.step()
             start = time.perf_counter()
             for _ in range(SAMPLED_STEPS):
                 job.step()
-            seconds += (time.perf_counter() - start) / SAMPLED_STEPS * job.total_steps
-    return seconds / len(sample) * len(runs) / min(workers, len(runs))
+            end = time.perf_counter()
+            job.evaluate()
+            seconds += start - begin + time.perf_counter() - end + (end - start) / SAMPLED_STEPS * job.total_steps
+    return seconds / count * len(runs) / min(workers, len(runs))
 
 
 def list_experiments(console: Console | None = None) -> None:
