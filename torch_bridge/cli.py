@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch_bridge.report.files import output_folder, version
 
-EXPERIMENTS_EXTRA = ("matplotlib", "sklearn", "rich")
+EXPERIMENTS_EXTRA = ("matplotlib", "sklearn", "rich", "PIL")
 """Modules of the extra ``experiments``."""
 
 VERIFY_EXTRA = ("flint",)
