@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import torch_bridge as tb
 from torch_bridge.experiments.variants import Question, VariantRun, Variants, VariantSettings, quick
-from torch_bridge.train.ensemble import EnsembleLinear
+from torch_bridge.train.ensemble import EnsembleBatchNorm, EnsembleLinear
 
 P, Q = "fourier", "pwq"
 LAYER, ROWS = "layer", "rows"
@@ -52,6 +52,8 @@ def _network(activation: str, sphere: str | None):
                 layers.append(EnsembleLinear(d_in, d_out, gain, generators))
             else:
                 layers.append(SphereLinear(d_in, d_out, gain, generators, sphere))
+            if not last and run.batch_norm:
+                layers.append(EnsembleBatchNorm(len(generators), d_out))
             if not last:
                 layers.append(nn.ReLU() if activation == "relu" else tb.IATReLU(d_out, d_out, P, Q))
         return nn.Sequential(*layers)
@@ -70,9 +72,10 @@ BUILD = {
 
 @dataclass(frozen=True)
 class AngleSettings(VariantSettings):
-    """As :class:`VariantSettings`."""
+    """As :class:`VariantSettings`, without BatchNorm."""
 
     known: ClassVar[tuple[str, ...]] = tuple(BUILD)
+    batch_norm: bool = False
 
 
 ANGLE = Variants(
@@ -89,7 +92,7 @@ ANGLE = Variants(
     (
         "hidden layers have weights and bias r V / |V|, r their length at the start; the last layer is free",
         "Adam in all variants: on the sphere it sees gradients that are tangential",
-        "network, optimiser, steps: as for the function task of iat-bases",
+        "network, optimiser, steps: as in iat-bases, without BatchNorm, which would undo any length",
     ),
 )
 EXPERIMENT = ANGLE.experiment(AngleSettings, quick(AngleSettings))

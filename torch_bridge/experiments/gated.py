@@ -18,14 +18,16 @@ P, Q = "fourier", "pwq"
 
 def _each(make: Callable[[int], nn.Module]):
     def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
-        return ensemble_mlp(widths, lambda width: PerMember(make(width), len(generators)), generators)
+        return ensemble_mlp(
+            widths, lambda width: PerMember(make(width), len(generators)), generators, batch_norm=run.batch_norm
+        )
 
     return build
 
 
 def _shared(make: Callable[[int], nn.Module]):
     def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
-        return ensemble_mlp(widths, make, generators)
+        return ensemble_mlp(widths, make, generators, batch_norm=run.batch_norm)
 
     return build
 
@@ -66,7 +68,7 @@ GATED = Variants(
     (
         f"bases {P} and {Q}; a gate of its own for every layer, shared by its neurons",
         "AReLU starts as (0.9, 2), TMAF as ReLU on the ten intervals of TMAF 3.1",
-        "network, optimiser, steps: as for the function task of iat-bases",
+        "network, BatchNorm before each activation, optimiser, steps: as in iat-bases",
     ),
     (
         "A TMAF gate jumps, so the activation matrix is not its whole derivative: the crossings of its levels add a "

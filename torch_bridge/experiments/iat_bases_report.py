@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from scipy.stats import spearmanr
 from torch_bridge.experiments.documents import Picture, Report, Section, Table
 from torch_bridge.experiments.engine import Results
 from torch_bridge.experiments.iat_figures import curves_figure, tables_figure
-from torch_bridge.experiments.iat_runs import FUNCTION, IAT, LABELS, METRICS, RELU
+from torch_bridge.experiments.iat_runs import FUNCTION, IAT, LABELS, METRICS, RELU, SCALARS
 from torch_bridge.experiments.statistics import (
     NOT_TESTED,
     Claim,
@@ -20,6 +21,7 @@ from torch_bridge.experiments.statistics import (
     Sample,
     by_seed,
     metric_by_seed,
+    undertrained,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +61,13 @@ class Scores:
     def mean_over(self, inputs: Sequence[str], outputs: Sequence[str]) -> Sample:
         """Over pairs for each seed, then the sample over seeds."""
         return Sample.of(by_seed([self.pairs[p, q] for p in inputs for q in outputs]))
+
+    @property
+    def best(self) -> float:
+        """The best mean of all pairs and scalar activations; nan if nothing was trained."""
+        columns = [*self.pairs.values(), *(self._by_seed(METRICS[self.task], activation=a) for a in SCALARS)]
+        means = [Sample.of(column.values()).mean for column in columns if column]
+        return max(means, default=math.nan)
 
     def inputs(self, families: Sequence[str]) -> list[str]:
         """Those of the families that were trained as input."""
@@ -104,7 +113,13 @@ def bases_report(
 
 
 def task_claims(scores: Scores) -> list[Claim]:
-    """The claims about bases and stability, for one task."""
+    """The claims about bases and stability, for one task; none is tested by networks that have hardly learned."""
+    claims = _task_claims(scores)
+    reason = undertrained(scores.task, scores.best)
+    return [claim if reason is None else replace(claim, verdict=NOT_TESTED, numbers=reason) for claim in claims]
+
+
+def _task_claims(scores: Scores) -> list[Claim]:
     every_p, every_q = list(scores.settings.inputs), list(scores.settings.outputs)
     zero, local = scores.inputs(ZERO_INTEGRAL), scores.inputs(LOCAL)
     local_q, other_q = scores.outputs(LOCAL), scores.outputs(ZERO_INTEGRAL)

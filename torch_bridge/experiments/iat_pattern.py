@@ -30,7 +30,7 @@ EXACT = "exact"
 
 @dataclass(frozen=True)
 class PatternRun:
-    """One column of the figure; the fields are those of :class:`PatternSettings`, ``mesh`` None for the exact transform."""
+    """One column of the figure: fields as in :class:`PatternSettings`, ``mesh`` None for the exact transform."""
 
     mesh: int | None
     width: int
@@ -222,6 +222,7 @@ def report(settings: PatternSettings, results: Results) -> Report:
         ),
     )
     verdicts = tuple((c.text, c.verdict, c.numbers) for c in claims)
+    caption = f"seed {first[0].seed}" if first else "no runs"
     return Report(
         "iat-pattern: IAT figure 3",
         (
@@ -235,7 +236,7 @@ def report(settings: PatternSettings, results: Results) -> Report:
             Section("Errors", (Table(("column", *METRICS), rows),)),
             Section(
                 "The figure",
-                (Picture("patterns", f"seed {first[0].seed}" if first else "no runs", partial(_draw, first)),),
+                (Picture("patterns", caption, partial(_draw, first)),),
             ),
             Section("Chosen, not published", (CHOSEN,)),
         ),

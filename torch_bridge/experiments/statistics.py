@@ -65,6 +65,19 @@ class Difference:
         return f"difference {self.mean:+.3g} +- {self.error:.2g} (standard error; n = {self.a.n}, {self.b.n}){tail}"
 
 
+TRAINED = {"labels": 0.7, "function": -math.log10(0.05)}
+"""Scores (accuracy, ``-log10 MSE``) that the best network has to reach before a task tells networks apart.
+
+Of the labels one half is right by chance, and the function has the mean square 1/4.
+"""
+
+
+def undertrained(task: str, best: float) -> str | None:
+    """Why nothing can be said, if the best score of all networks is so low."""
+    least = TRAINED.get(task, -math.inf)
+    return f"undertrained: the best score is {best:.3g}, and {least:.3g} is asked for" if best < least else None
+
+
 @dataclass(frozen=True)
 class Claim:
     """A sentence of the paper and what the runs say about it."""

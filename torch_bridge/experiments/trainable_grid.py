@@ -23,7 +23,9 @@ P, Q = "pwl", "pwq"
 
 def _each(make: Callable[[int], nn.Module]):
     def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
-        return ensemble_mlp(widths, lambda width: PerMember(make(width), len(generators)), generators)
+        return ensemble_mlp(
+            widths, lambda width: PerMember(make(width), len(generators)), generators, batch_norm=run.batch_norm
+        )
 
     return build
 
@@ -63,7 +65,7 @@ GRIDS = Variants(
         f"bases {P} and {Q}: continuous, so that breakpoints have a derivative",
         f"the grid starts as {GRID}, the slopes as those of ReLU; one gate a layer",
         f"the surrogate's window is {WIDTH}",
-        "network, optimiser, steps: as for the function task of iat-bases",
+        "network, BatchNorm before each activation, optimiser, steps: as in iat-bases",
     ),
     (
         "In an entry-wise TMAF the derivative with respect to a breakpoint is 0 almost everywhere, so a surrogate is "
