@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
-        print("matact: interrupted; unfinished results were not written", file=sys.stderr)
+        print(f"matact: interrupted; {getattr(arguments, 'interrupted', 'nothing was written')}", file=sys.stderr)
         return 130
     except (CommandError, OSError) as error:
         print(f"matact: {error}", file=sys.stderr)
@@ -50,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_run(commands)
     _add_report(commands)
+    _add_data(commands)
     _add_verify(commands)
     return parser
 
@@ -91,7 +92,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="go on in an output folder that is there (default); otherwise take a new one",
     )
     add("--tensorboard", action="store_true", help="also write TensorBoard event files")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, interrupted="the same command goes on from here")
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -142,6 +143,34 @@ def _report(arguments: argparse.Namespace) -> None:
         raise CommandError(error) from None
 
 
+def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "show which data sets are here, which are missing, and where they are published"
+    parser = commands.add_parser("data", help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with data sets (default: $MATACT_DATA)")
+    parser.add_argument("--no-checksums", action="store_true", help="do not read the files")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_data)
+
+
+def _data(arguments: argparse.Namespace) -> None:
+    _need(EXPERIMENTS_EXTRA, "experiments")
+    import json
+    from dataclasses import asdict
+
+    from torch_bridge.data import DataError, describe, status
+
+    if arguments.data is not None and not arguments.data.is_dir():
+        raise CommandError(f"--data must be a folder, got {arguments.data}")
+    try:
+        rows = status(arguments.data, checksums=not arguments.no_checksums)
+    except DataError as error:
+        raise CommandError(error) from None
+    if arguments.json:
+        print(json.dumps([asdict(row) for row in rows], indent=1, default=str))
+    else:
+        print(describe(rows, arguments.data))
+
+
 def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "decide the mathematical claims of the three papers: a table, or the proof of one"
     parser = commands.add_parser("verify", help=text, description=text[0].upper() + text[1:] + ".")
@@ -184,7 +213,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="N",
         help="threads to use (default: 1: the networks are small, more gain little)",
     )
-    parser.set_defaults(run=_demo)
+    parser.set_defaults(run=_demo, interrupted="unfinished results were not written")
 
 
 def _demo(arguments: argparse.Namespace) -> None:

@@ -165,3 +165,18 @@ def test_environment_is_recorded():
     assert json.loads(json.dumps(recorded)) == recorded
     assert recorded["versions"]["numpy"] and recorded["threads"]["torch"] >= 1
     assert files.version("no-such-distribution") is None
+
+
+def test_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("MATACT_DATA", raising=False)
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(b"\0" * 16)
+    assert cli.main(["data", "--data", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "mnist: MNIST\n  incomplete in" in text and "svhn" in text and "published: " in text
+    assert cli.main(["data", "--data", str(tmp_path), "--json", "--no-checksums"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["name"] for row in rows} >= {"mnist", "cifar10", "brain-mri"}
+    assert "train-labels-idx1-ubyte" in " ".join(rows[0]["missing"])
+    assert cli.main(["data", "--data", str(tmp_path / "absent")]) == 1
+    assert "--data must be a folder, got" in capsys.readouterr().err
