@@ -178,9 +178,10 @@ def crossing_sum_rows(pattern, gate, cuts, frame, sides, rows, mode, singular, o
         for k in range(cuts[0].shape[0] - 1):
             for end in range(2):
                 m, a, b = piece_end(k, end == 1, cuts)
+                f, error = value_at(p, vectors[0], m, a, b, frame, scratch)
                 for j in range(jumps.shape[0]):
                     jump, height = jumps[j], levels[r, j]
-                    if jump == 0.0 or not is_root(p, vectors[0], m, a, b, height, frame, scratch):
+                    if jump == 0.0 or not equal(f, error, height):
                         continue
                     if not add_crossing(m, a, b, height, 0.5 * jump, j, frame, sides, vectors, mode, scratch, out[r]):
                         singular[r] = True
@@ -196,10 +197,23 @@ def piece_end(k, right, cuts):
 @njit(**OPTIONS)
 def is_root(p, z, m, t, rest, level, frame, scratch):
     """Whether f equals the level at a point of piece m, to rounding."""
+    f, error = value_at(p, z, m, t, rest, frame, scratch)
+    return equal(f, error, level)
+
+
+@njit(**OPTIONS)
+def equal(f, error, level):
+    """Whether a value of :func:`value_at` equals a level, to rounding."""
+    return abs(f - level) <= error + NEAR * abs(level)
+
+
+@njit(**OPTIONS)
+def value_at(p, z, m, t, rest, frame, scratch):
+    """f at a point of piece m, and its rounding error."""
     sines, cosines, index, value = scratch
     fill_waves(sines.shape[0] - 1, frame[0][m] + frame[1][m] * t, sines, cosines)
     f, count = evaluate(p, z, m, t, rest, sines, cosines, index, value)
-    size, polynomials = abs(level), p[0][m + 1] - p[0][m]
+    size, polynomials = 0.0, p[0][m + 1] - p[0][m]
     for i in range(count):
         if i < polynomials:
             size += abs(value[i] * z[index[i]])
@@ -207,7 +221,7 @@ def is_root(p, z, m, t, rest, level, frame, scratch):
             # sines and cosines of k pi s are found from those of pi s one after another: each step adds an error
             h = i - polynomials
             size += abs(p[4][h] * z[index[i]]) * (1.0 + 0.25 * (p[3][h] % (p[6] + 1)))
-    return abs(f - level) <= NEAR * size
+    return f, NEAR * size
 
 
 @njit(**OPTIONS)

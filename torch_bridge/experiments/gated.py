@@ -75,4 +75,5 @@ GATED = Variants(
         "term, which grows without bound near tangencies.",
     ),
 )
-EXPERIMENT = GATED.experiment(GatedSettings, quick(GatedSettings))
+QUICK = {"tasks": ("function",), "batch_size": 300}
+EXPERIMENT = GATED.experiment(GatedSettings, quick(GatedSettings, **QUICK))

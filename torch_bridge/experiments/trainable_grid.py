@@ -72,4 +72,5 @@ GRIDS = Variants(
         "used; in function space it is -(t_j - t_{j-1}) s_j sum q(r) / |f'(r)|, which is 0 for a breakpoint at 0.",
     ),
 )
-EXPERIMENT = GRIDS.experiment(GridSettings, quick(GridSettings))
+QUICK = {"tasks": ("function",), "batch_size": 300}
+EXPERIMENT = GRIDS.experiment(GridSettings, quick(GridSettings, **QUICK))

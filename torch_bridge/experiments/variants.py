@@ -241,7 +241,7 @@ class PerMember(nn.Module):
 
 def quick(settings: Any, **changes: Any) -> Any:
     """Presets: seconds, a few minutes, and all."""
-    smoke = {"side": 12, "hidden_layers": 2, "steps": 40, "batch_size": 50, **changes}
+    smoke = {**changes, "side": 12, "hidden_layers": 2, "steps": 40, "batch_size": 50}
     return {
         "smoke": Preset(settings(**smoke), seeds=2),
         "quick": Preset(settings(**{"side": 30, "steps": 1200, "learning_rate": 2e-2, **changes}), seeds=3),
