@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ REGISTRY: dict[str, str] = {
     "iat-pattern": "torch_bridge.experiments.iat_pattern",
     "iat-bases": "torch_bridge.experiments.iat_bases",
     "iat-mesh": "torch_bridge.experiments.iat_mesh",
+    "pinn": "torch_bridge.experiments.pinn",
     "decoupled": "torch_bridge.experiments.decoupled",
     "pattern-transfer": "torch_bridge.experiments.pattern_transfer",
     "trainable-grid": "torch_bridge.experiments.trainable_grid",
@@ -86,6 +88,7 @@ class RunResult:
         metrics: name -> value; empty if the run failed.
         steps, losses: the recorded loss curve, shapes ``(k,)``.
         seeds: of the ensemble that it was trained in.
+        seconds: of training, a member's share of those of the ensemble; nan if unknown.
         state: gives what :meth:`Job.state_dict` was at the end, None if it is not there any more.
     """
 
@@ -96,6 +99,7 @@ class RunResult:
     steps: NDArray
     losses: NDArray
     seeds: tuple[int, ...] = ()
+    seconds: float = math.nan
     state: Callable[[], dict[str, Any] | None] = lambda: None
 
 

@@ -18,7 +18,7 @@ HERMITE_NODES = 240
 """Of the quadrature behind Burgers' solution; 120 give the same to 1e-13."""
 
 Kind = Literal["poisson", "helmholtz", "indefinite", "burgers"]
-SIGNS = {"poisson": 0.0, "helmholtz": 1.0, "indefinite": -1.0}
+SIGNS = {"poisson": 0.0, "helmholtz": 1.0, "indefinite": -1.0, "burgers": 0.0}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Equation:
 
     @property
     def reaction(self) -> float:
-        """c."""
+        """c; 0 for Burgers."""
         return SIGNS[self.kind] * self.wave_number**2
 
     @property
@@ -91,6 +91,21 @@ class Equation:
     def energy(self, x: Tensor, u: Tensor, first: Tensor) -> Tensor:
         """``|grad u|^2 / 2 + c u^2 / 2 - f u``, whose integral the solution minimises among functions with its data."""
         return first.square().sum(-1) / 2 + self.reaction * u.square() / 2 - self.source(x) * u
+
+    def largest_second(self) -> float:
+        """Largest ``abs d2u/dx_i^2`` of the solution; for Burgers, in x, on a fine grid of t and x."""
+        if self.kind != "burgers":
+            return (self.frequency * math.pi) ** 2
+        x = torch.linspace(-0.02, 0.02, 401, dtype=torch.float64)
+        t = torch.linspace(0.3, 1.0, 141, dtype=torch.float64)
+        u = burgers(t[:, None].expand(-1, len(x)), x.expand(len(t), -1))
+        step = float(x[1] - x[0])
+        return float(u.diff(n=2, dim=1).abs().max()) / step**2
+
+    def mean_square_source(self) -> float:
+        """Mean of f^2 over (-1, 1)^d."""
+        factor = self.dimension * (self.frequency * math.pi) ** 2 + self.reaction
+        return factor**2 * 0.5**self.dimension
 
     def factor(self, x: Tensor) -> Tensor:
         """``product of 1 - x_i^2``, which vanishes on the boundary of (-1, 1)^d and nowhere inside."""

@@ -39,13 +39,17 @@ def load_results(folder: Path, experiment: Experiment, record: dict[str, Any]) -
             reason = (_json(unit.folder / FAILED) or {}).get("reason")
             unfinished.append(unit.label + (f" ({reason})" if reason else ""))
             continue
-        seconds += (_json(unit.folder / TIMING) or {}).get("seconds", 0.0)
+        spent = (_json(unit.folder / TIMING) or {}).get("seconds", 0.0)
+        seconds += spent
         steps, losses = curves(unit.folder, len(unit.seeds))
+        share = spent / len(unit.seeds)
         state = partial(_last_state, unit.folder)
         for i, member in enumerate(result["members"]):
             curve = steps, losses[:, i]
             runs.append(
-                RunResult(run, member["seed"], member["failure"], member["metrics"], *curve, tuple(unit.seeds), state)
+                RunResult(
+                    run, member["seed"], member["failure"], member["metrics"], *curve, tuple(unit.seeds), share, state
+                )
             )
     return settings, Results(tuple(runs), tuple(unfinished), record["environment"], seconds)
 

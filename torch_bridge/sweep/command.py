@@ -145,7 +145,7 @@ def check_scheduler(scheduler: str) -> None:
 
 
 def estimate(experiment: Experiment, preset: str, workers: int) -> float:
-    """Seconds that a preset takes here: the start, some steps and the evaluation of some of its runs, for all of them."""
+    """Seconds that a preset takes here: from the start, some steps and the evaluation of some of its runs."""
     chosen = experiment.presets[preset]
     runs = experiment.runs(chosen.settings)
     count = min(SAMPLED_RUNS, len(runs))
