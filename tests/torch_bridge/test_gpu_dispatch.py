@@ -117,8 +117,8 @@ def test_transforms(interpreted, monkeypatch, p, q):
         transforms.forward(z, transform), transforms.vjp(z, g, transform), transforms.jvp(z, v, transform),
         transforms.second(z, g, v, transform),
     ]  # fmt: skip
-    names = {"pwl": transforms.TRITON[0], "fourier": transforms.TRITON[1]}
-    monkeypatch.setattr(transforms, "_module", lambda *_: (names[p], gpu.kernels(names[p], CUDA)))
+    name = {"pwl": transforms.TRITON[0], "fourier": transforms.TRITON[1], "pwq": transforms.TRITON[2]}[p]
+    monkeypatch.setattr(transforms, "_module", lambda *_: (name, gpu.kernels(name, CUDA)))
     found = [
         transforms._launched("forward", transform, 3, z),
         transforms._launched("apply", transform, 4, z, g, transpose=True),

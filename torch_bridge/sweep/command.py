@@ -26,8 +26,11 @@ from torch_bridge.sweep.units import Options, Unit, failed_members, plan
 
 PRESET = "quick"
 LOCAL = "local"
+GENERATED = "generated"
 SAMPLED_RUNS, SAMPLED_STEPS = 8, 3
 """What :func:`estimate` times."""
+SAMPLED_SECONDS = 1.0
+"""After which no further run is timed."""
 
 
 @dataclass(frozen=True)
@@ -149,10 +152,12 @@ def estimate(experiment: Experiment, preset: str, workers: int) -> float:
     chosen = experiment.presets[preset]
     runs = experiment.runs(chosen.settings)
     count = min(SAMPLED_RUNS, len(runs))
-    seconds = 0.0
+    seconds, sampled, first = 0.0, 0, time.perf_counter()
     with deterministic():
         for i in range(count):
             begin = time.perf_counter()
+            if sampled and begin - first > SAMPLED_SECONDS:
+                break
             job = experiment.start(runs[i * len(runs) // count], range(chosen.seeds), torch.device("cpu"))
             job.step()
             start = time.perf_counter()
@@ -161,21 +166,29 @@ def estimate(experiment: Experiment, preset: str, workers: int) -> float:
             end = time.perf_counter()
             job.evaluate()
             seconds += start - begin + time.perf_counter() - end + (end - start) / SAMPLED_STEPS * job.total_steps
-    return seconds / count * len(runs) / min(workers, len(runs))
+            sampled += 1
+    return seconds / sampled * len(runs) / min(workers, len(runs))
+
+
+def _times(experiment: Experiment, workers: int) -> str:
+    """What the default preset takes here; experiments on data sets are not started for this."""
+    if experiment.data != GENERATED:
+        return "not estimated: needs data"
+    return f"{PRESET} {duration(estimate(experiment, PRESET, workers))} (workers: {workers})"
 
 
 def list_experiments(console: Console | None = None) -> None:
-    """Print every experiment: what it reproduces, what data it needs, how long each preset takes here."""
+    """Print every experiment: what it reproduces, what data it needs, how long the default preset takes here."""
     console = console or make_console()
     workers = check_workers(None, "cpu")
     for name in REGISTRY:
         experiment = load(name)
-        times = [f"{preset} {duration(estimate(experiment, preset, workers))}" for preset in experiment.presets]
+        times = _times(experiment, workers)
         for line in (
             f"{name}: {experiment.title}",
             f"    reproduces  {experiment.reproduces}",
             f"    data        {experiment.data}",
-            f"    time here   {', '.join(times)} (workers: {workers})",
+            f"    time here   {times}",
         ):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
