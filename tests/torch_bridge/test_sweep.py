@@ -333,7 +333,7 @@ def test_list_shows_data_and_times(monkeypatch, capsys):
     monkeypatch.setattr(command, "REGISTRY", {REFERENCE: "unused"})
     assert cli.main(["list"]) == 0
     printed = capsys.readouterr().out
-    assert "a tiny experiment" in printed and "generated" in printed and "smoke 0 s, quick 0 s" in printed
+    assert "a tiny experiment" in printed and "generated" in printed and "quick 0 s (workers" in printed
 
 
 @pytest.mark.parametrize("name", engine.REGISTRY)

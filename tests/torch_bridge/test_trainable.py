@@ -172,6 +172,8 @@ def test_starts_as_the_fixed_transform() -> None:
         module = tb.TrainableIAT(6, 5, p, q)
         z = normal(9, 6).float()
         torch.testing.assert_close(module(z), tb.IATReLU(6, 5, p, q)(z), rtol=1e-6, atol=1e-6)
+    fixed = tb.TrainableIAT(6, 5, gate=JUMPING, trainable=())
+    assert not list(fixed.parameters()) and fixed.current_gate() is JUMPING
 
 
 GATE_MODULES: dict[str, Callable[[], Any]] = {

@@ -131,6 +131,8 @@ class TrainableIAT(IAT):
 
     def current_gate(self) -> Gate:
         """The gate as it is now."""
+        if not self._trains_gate:
+            return self.gate
         points, slopes = (tuple(x.detach().double().tolist()) for x in self._steps())
         return Gate(points, slopes, self.gate.side)
 
