@@ -22,6 +22,7 @@ import iatcore
 from .elementwise import elementwise
 from .entries import Entry, entries
 from .first_use import first_use
+from .images import training
 from .memory import elementwise_memory, memory
 from .scaling import draw, sizes, threads
 
@@ -114,7 +115,7 @@ def main() -> None:
     print(f"copy bandwidth: {copy_bandwidth() / 1e9:.1f} GB/s")
     report["copy_bandwidth"] = copy_bandwidth()
     group = ""
-    rows = chain(entries(options.quick), elementwise((2**18,)) if options.quick else elementwise())
+    rows = chain(entries(options.quick), elementwise((2**18,)) if options.quick else elementwise(), training())
     for entry in rows:
         if options.only and options.only not in entry.group:
             continue
