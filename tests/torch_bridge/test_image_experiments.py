@@ -17,8 +17,9 @@ from torch_bridge.experiments import tmaf_functions as functions
 from torch_bridge.experiments.documents import Picture
 from torch_bridge.experiments.engine import ExperimentError, Results, RunResult, load
 from torch_bridge.experiments.image_activations import ALL, KNOWN, build
+from torch_bridge.experiments.image_measures import dice, dice_loss
 from torch_bridge.experiments.image_report import beats
-from torch_bridge.experiments.image_runs import ImageJob, ImageRun, dice, dice_loss
+from torch_bridge.experiments.image_runs import ImageJob, ImageRun
 from torch_bridge.experiments.image_study import ImageSettings, runs
 from torch_bridge.experiments.overrides import override
 from torch_bridge.experiments.statistics import NOT_SUPPORTED, NOT_TESTED, SUPPORTED

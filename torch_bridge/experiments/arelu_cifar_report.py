@@ -81,6 +81,7 @@ def cifar_report(
     claims: Sequence[Claim],
     epochs: int,
     chosen: Sequence[str] = (),
+    more: Sequence[Section] = (),
 ) -> Report:
     """Claims, a table of means and one of the best, curves.
 
@@ -91,6 +92,7 @@ def cifar_report(
         claims: judged already.
         epochs: of a training as published.
         chosen: what the paper leaves out, besides :data:`CHOSEN`.
+        more: sections that follow the tables.
     """
     found = by_run(settings, results)
 
@@ -119,6 +121,7 @@ def cifar_report(
         Section("Mean of last epochs", (note, mean(LAST, 1))),
         Section("Best run, last epoch", (grid(found, name, lambda run: run.network, best),)),
         Section("Mean of best epochs", (mean(BEST, None),)),
+        *more,
         curves_section(found),
         chosen_section(*chosen, *CHOSEN),
     )

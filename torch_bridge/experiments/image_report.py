@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from torch_bridge.experiments.documents import Picture, Report, Section, Table
 from torch_bridge.experiments.engine import Results, RunResult
@@ -22,7 +23,11 @@ from torch_bridge.experiments.statistics import (
     metric_by_seed,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Found = Mapping[ImageRun, Sequence[RunResult]]
+Groups = Mapping[str, Sequence[RunResult]]
 
 CLOSE = 1.0
 """Percentage points within which accuracies count as close; chosen."""
@@ -186,6 +191,14 @@ def curves_section(found: Found) -> Section:
             Picture("steps", "learned steps of TMAF, a line a layer, first seed", partial(steps_figure, stepped))
         )
     return Section("Curves", tuple(parts))
+
+
+def pictures_section(
+    title: str, picture: str, caption: str, draw: Callable[[Groups], Figure], found: Found
+) -> list[Section]:
+    """A section with a picture of the runs whose state is still there; none if there is no such run."""
+    groups = {label(run): of for run, of in found.items() if of[0].state() is not None}
+    return [Section(title, (Picture(picture, caption, partial(draw, groups)),))] if groups else []
 
 
 def label(run: ImageRun) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch_bridge.data import LAYOUTS, Batches, CropFlip, DataError, Scans, load
 from torch_bridge.experiments.engine import ExperimentError
 from torch_bridge.experiments.image_activations import ATTENTIVE, KNOWN, NETWORK_NAMES, build
+from torch_bridge.experiments.image_measures import dice, dice_loss
 from torch_bridge.nn import AReLU
 
 BRAIN = "brain-mri"
@@ -26,6 +27,9 @@ TEST_PATIENTS = 10
 """Of the brain MRI, or a quarter of those that are there if that is less."""
 EVALUATED = 500
 """Images in a forward pass of the evaluation."""
+SHOWN = {BRAIN: 1, "cifar10": 4, "cifar100": 4}
+"""Test images that are kept with the state, for pictures."""
+TOP = 5
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ class _Member:
         self.network = network.to(device)
         self.parameters = [w for w in self.network.parameters() if w.requires_grad]
         self.optimizer = _optimizer(run, self.parameters)
-        mean, std = NORMALISED.get(run.dataset, (None, None))
+        mean, std = normalisation(run)
         self.batches = Batches(
             data.train,
             data.train_targets,
@@ -188,15 +192,16 @@ class _Member:
         self.random = any(isinstance(m, (nn.RReLU, nn.Dropout)) for m in self.network.modules())
         self.attentive = [m for m in self.network.modules() if isinstance(m, AReLU)]
         self.history: list[dict[str, Any]] = []
+        """What was known at the start and at the end of every epoch."""
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The next one, of the next epoch where one has ended."""
         return next(iter(self.batches), None) or next(iter(self.batches))
 
-    def note(self, measured: float) -> None:
+    def note(self, measured: dict[str, Any]) -> None:
         """Append what is known at the end of an epoch."""
         paths = {name: [getattr(m, name).item() for m in self.attentive] for name in ("alpha", "beta")}
-        self.history.append({"measure": measured, **paths})
+        self.history.append({**measured, **paths})
 
 
 class ImageJob:
@@ -222,6 +227,7 @@ class ImageJob:
         except ValueError as error:
             raise ExperimentError(str(error)) from None
         self.per_epoch = len(self.each[0].batches)
+        self.shown = _shown(run, data)
         self.done = 0
         self.frozen: set[int] = set()
 
@@ -290,19 +296,25 @@ class ImageJob:
                     tensor.zero_()
 
     def evaluate(self) -> dict[str, list[float]]:
-        """``accuracy`` (or ``Dice``) after the last epoch, ``best accuracy`` of all, ``accuracy k`` after epoch k."""
+        """``accuracy`` (or ``Dice``) after the last epoch, ``best accuracy`` of all, ``accuracy k`` after epoch k.
+
+        Also ``top-5 accuracy`` after the last epoch: whether the label is among the five of greatest probability.
+        """
         name, ends = self.run.measure, len(self.each[0].history)
         if not ends:
-            return {name: [self._measure(member) for member in self.each]}
+            return {name: [self._measure(member)["measure"] for member in self.each]}
         curves = [[note["measure"] for note in member.history] for member in self.each]
-        return {
+        found = {
             name: [curve[-1] for curve in curves],
             f"best {name}": [max(curve[1:], default=curve[0]) for curve in curves],
             **{f"{name} {k}": [curve[k] for curve in curves] for k in range(ends)},
         }
+        if self.run.dataset != BRAIN:
+            found[f"top-{TOP} {name}"] = [member.history[-1]["top"] for member in self.each]
+        return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimisers, batches and what was measured."""
+        """Networks, optimisers, batches, what was measured, and the test images that are shown with their targets."""
         members = [
             {
                 "network": member.network.state_dict(),
@@ -313,7 +325,7 @@ class ImageJob:
             }
             for member in self.each
         ]
-        return {"members": members, "done": self.done, "frozen": sorted(self.frozen)}
+        return {"members": members, "done": self.done, "frozen": sorted(self.frozen), "shown": self.shown}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
@@ -328,52 +340,55 @@ class ImageJob:
 
     def _test(self) -> None:
         for e, member in enumerate(self.each):
-            member.note(0.0 if e in self.frozen else self._measure(member))
+            member.note({"measure": 0.0, "top": 0.0} if e in self.frozen else self._measure(member))
 
-    def _measure(self, member: _Member) -> float:
+    def _measure(self, member: _Member) -> dict[str, Any]:
+        """``measure``; of labels also ``top``, the accuracy of the first five; of masks ``masks``, those shown."""
         member.network.eval()
         size = 8 if self.run.dataset == BRAIN else EVALUATED
+        mean, std = normalisation(self.run)
         batches = Batches(
             self.data.test,
             self.data.test_targets,
             size,
             shuffle=False,
-            mean=None if member.batches.mean is None else member.batches.mean.flatten().tolist(),
-            std=None if member.batches.std is None else member.batches.std.flatten().tolist(),
+            mean=mean,
+            std=std,
         )
         with torch.no_grad():
             if self.run.dataset == BRAIN:
                 assert self.data.groups is not None
                 masks = torch.cat([(member.network(x) > 0.5).cpu() for x, _ in batches])
-                return dice(masks, self.data.test_targets.cpu() > 0, self.data.groups.cpu())
-            right = sum(int((member.network(x).argmax(1) == y).sum()) for x, y in batches)
-        return right / len(self.data.test)
+                found = dice(masks, self.data.test_targets.cpu() > 0, self.data.groups.cpu())
+                return {"measure": found, "masks": masks[self.shown["rows"]].to(torch.uint8)}
+            hits = torch.zeros(2, dtype=torch.int64)
+            for x, y in batches:
+                scores = member.network(x)
+                first = scores.topk(min(TOP, self.data.classes)).indices == y[:, None]
+                hits += torch.stack([(scores.argmax(1) == y).sum(), first.sum()]).cpu()
+        one, five = (hits / len(self.data.test)).tolist()
+        return {"measure": one, "top": five}
+
+
+def normalisation(run: ImageRun) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Mean and standard deviation of the channels that images in [0, 1] are normalised by; None leaves them."""
+    return NORMALISED.get(run.dataset, (None, None))
+
+
+def _shown(run: ImageRun, data: Data) -> dict[str, Any]:
+    """Rows, images and targets of the test images that are shown: the first ones, or slices with the largest masks."""
+    count = SHOWN.get(run.dataset, 0)
+    rows = torch.arange(len(data.test))
+    if run.dataset == BRAIN:
+        rows = (data.test_targets > 0).flatten(1).sum(1).argsort(descending=True, stable=True)
+    rows = rows[:count].cpu()
+    images, targets = data.test[rows].cpu(), data.test_targets[rows].cpu()
+    return {"rows": rows, "images": images, "targets": targets, "classes": data.classes}
 
 
 def start(run: ImageRun, seeds: Sequence[int], device: torch.device) -> ImageJob:
     """An untrained job, one member a seed."""
     return ImageJob(run, seeds, device)
-
-
-def dice_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """``1 - (2 sum p y + 1) / (sum p + sum y + 1)`` over a batch, github.com/mateuszbuda/brain-segmentation-pytorch."""
-    both = (prediction * target).sum()
-    return 1 - (2 * both + 1) / (prediction.sum() + target.sum() + 1)
-
-
-def dice(prediction: Tensor, target: Tensor, groups: Tensor) -> float:
-    """Mean over groups of ``2 |A and B| / (|A| + |B|)``, 1 where both are empty.
-
-    Args:
-        prediction, target: bool ``(n, 1, h, w)``.
-        groups: ``(n,)``, the volume of each slice.
-    """
-    values = []
-    for group in groups.unique().tolist():
-        a, b = prediction[groups == group], target[groups == group]
-        total = int(a.sum() + b.sum())
-        values.append(2 * int((a & b).sum()) / total if total else 1.0)
-    return math.fsum(values) / len(values)
 
 
 def _optimizer(run: ImageRun, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
