@@ -213,4 +213,5 @@ EXPERIMENT = Experiment(
     runs=runs,
     start=start,
     report=report,
+    shares_batches=True,
 )  # fmt: skip

@@ -70,6 +70,7 @@ class Experiment:
         runs: the runs of a settings object.
         start: ``start(run settings, seeds, device)`` is an untrained :class:`Job` with one member a seed.
         report: ``report(settings, results)`` says what came out.
+        shares_batches: whether jobs take shares of their batches in processes that torchrun has started.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Experiment:
     runs: Callable[[Any], Sequence[Any]]
     start: Callable[[Any, Sequence[int], torch.device], Job]
     report: Callable[[Any, Results], Report]
+    shares_batches: bool = False
 
     @property
     def settings(self) -> type:

@@ -10,12 +10,14 @@ from typing import Any, Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from torch_bridge.data import LAYOUTS, Batches, CropFlip, DataError, Scans, load
 from torch_bridge.experiments.engine import ExperimentError
 from torch_bridge.experiments.image_activations import ATTENTIVE, KNOWN, NETWORK_NAMES, build
 from torch_bridge.experiments.image_measures import dice, dice_loss
 from torch_bridge.nn import AReLU
+from torch_bridge.train.shares import mean_of_processes, process_count, process_rank, share
 
 BRAIN = "brain-mri"
 NORMALISED = {
@@ -176,6 +178,7 @@ class _Member:
             torch.default_generator.manual_seed(seed)
             network = build(run.network, run.activation, run.alpha, run.beta, data.classes, data.train.shape[1])
         self.network = network.to(device)
+        self.shared = DistributedDataParallel(self.network) if process_count() > 1 else self.network
         self.parameters = [w for w in self.network.parameters() if w.requires_grad]
         self.optimizer = _optimizer(run, self.parameters)
         mean, std = normalisation(run)
@@ -243,7 +246,12 @@ class ImageJob:
         return whole if self.run.steps is None else min(whole, self.run.steps)
 
     def step(self) -> Tensor:
-        """One step of every member; after the last one of an epoch all are tested."""
+        """One step of every member; after the last one of an epoch all are tested.
+
+        In processes that torchrun has started, each takes a share of every batch and gradients are averaged: cross
+        entropy and its gradient stay those of the batch, the Dice loss becomes the mean of those of the shares, and
+        batch normalisation uses the statistics of a share.
+        """
         if self.done == 0:
             self._test()
         rate = self.run.learning_rate * self.run.factor ** sum(
@@ -263,18 +271,19 @@ class ImageJob:
         for group in member.optimizer.param_groups:
             group["lr"] = rate
         x, y = member.batch()
+        x, y, weight = share(x, y)
         if member.random:
             devices = [self.device] if self.device.type == "cuda" else []
             with torch.random.fork_rng(devices=devices):
-                torch.manual_seed((member.seed * 1_000_003 + self.done) % 2**63)
-                prediction = member.network(x)
+                torch.manual_seed((member.seed * 1_000_003 + self.done + (process_rank() << 40)) % 2**63)
+                prediction = member.shared(x)
         else:
-            prediction = member.network(x)
+            prediction = member.shared(x)
         loss = dice_loss(prediction, y) if self.run.dataset == BRAIN else F.cross_entropy(prediction, y)
         member.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * weight if weight != 1 else loss).backward()
         member.optimizer.step()
-        return loss.detach()
+        return mean_of_processes(loss.detach() * weight)
 
     def gradients(self) -> Tensor:
         """Gradients of the last step, shape ``(E, parameters of a member)``."""
@@ -366,7 +375,7 @@ class ImageJob:
                 scores = member.network(x)
                 first = scores.topk(min(TOP, self.data.classes)).indices == y[:, None]
                 hits += torch.stack([(scores.argmax(1) == y).sum(), first.sum()]).cpu()
-        one, five = (hits / len(self.data.test)).tolist()
+        one, five = (hits.double() / len(self.data.test)).tolist()
         return {"measure": one, "top": five}
 
 

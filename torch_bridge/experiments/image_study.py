@@ -97,7 +97,7 @@ def study(
     def planned(settings: ImageSettings) -> Sequence[ImageRun]:
         return runs(settings)
 
-    return Experiment(name, title, reproduces, data, presets, ImageRun, planned, start, report)
+    return Experiment(name, title, reproduces, data, presets, ImageRun, planned, start, report, shares_batches=True)
 
 
 SMOKE: dict[str, Any] = {"train_limit": 24, "test_limit": 24, "batch_size": 8, "epochs": 2, "steps": 4}

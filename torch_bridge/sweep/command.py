@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from torch_bridge.experiments.engine import REGISTRY, Experiment, ExperimentError, load, unknown
+from torch_bridge.experiments.engine import REGISTRY, Experiment, ExperimentError, load, plain, unknown
 from torch_bridge.experiments.overrides import override
 from torch_bridge.report.demo import make_console
 from torch_bridge.report.documents import write_report
 from torch_bridge.report.runs import load_results
+from torch_bridge.sweep.distributed import check_shared, follow, lead, processes, several
 from torch_bridge.sweep.folder import RUNS, default_folder, open_folder, read_record
 from torch_bridge.sweep.local import run_here, run_in_workers
 from torch_bridge.sweep.outcomes import SweepError
@@ -49,8 +50,11 @@ class Request:
     options: Options = field(default_factory=Options)
 
 
-def run(request: Request, console: Console | None = None) -> Path:
+def run(request: Request, console: Console | None = None) -> Path | None:
     """Do the runs that are not there yet; returns the output folder.
+
+    Of several processes that torchrun has started, the first does this, with a share of every batch done by each of
+    the others; they print and write nothing, and return None.
 
     Raises:
         ExperimentError: wrong input.
@@ -60,14 +64,23 @@ def run(request: Request, console: Console | None = None) -> Path:
     experiment, settings = resolve(request.experiment, request.preset, request.assignments)
     seeds = parse_seeds(request.seeds, experiment.presets[request.preset].seeds)
     device = check_device(request.device)
+    rank, count = processes()
+    check_shared(experiment, count)
+    if rank > 0:
+        follow(device)
+        return None
     workers = check_workers(request.workers, device)
     check_scheduler(request.scheduler)
     out = request.out or default_folder(request.experiment, experiment, request.preset, settings)
-    folder = open_folder(out, request.experiment, settings, device, request.resume).resolve()
-    todo, done = plan(folder, request.experiment, experiment.runs(settings), seeds, device)
+    place = several(device, count)
+    folder = open_folder(out, request.experiment, settings, place, request.resume).resolve()
+    todo, done = plan(folder, request.experiment, experiment.runs(settings), seeds, place)
     with progress_on(console, todo, sum(len(unit.seeds) for unit in done)) as progress:
         progress.say(f"{experiment.title}: {progress.runs} runs, {progress.done} of them done, in {folder}")
-        train(todo, request.options, progress, workers, request.scheduler)
+        if count > 1:
+            lead(todo, request.options, progress, device)
+        else:
+            train(todo, request.options, progress, workers, request.scheduler)
     broken = sum(failed_members(unit.folder) for unit in (*todo, *done))
     trained = progress.done - _failed_runs(progress)
     tail = f", {broken} of them failed because their numbers turned nan or infinite" if broken else ""
@@ -170,27 +183,93 @@ def estimate(experiment: Experiment, preset: str, workers: int) -> float:
     return seconds / sampled * len(runs) / min(workers, len(runs))
 
 
-def _times(experiment: Experiment, workers: int) -> str:
-    """What the default preset takes here; experiments on data sets are not started for this."""
-    if experiment.data != GENERATED:
-        return "not estimated: needs data"
-    return f"{PRESET} {duration(estimate(experiment, PRESET, workers))} (workers: {workers})"
+@dataclass(frozen=True)
+class Entry:
+    """One experiment as ``matact list`` shows it.
+
+    Attributes:
+        name: as on the command line.
+        experiment: itself.
+        workers: processors that the estimate is for.
+        seconds: that the preset ``quick`` takes here; None for data sets, which are not read for this.
+    """
+
+    name: str
+    experiment: Experiment
+    workers: int
+    seconds: float | None
+
+    def lines(self) -> tuple[str, str]:
+        """The entry for people."""
+        time = "not estimated" if self.seconds is None else f"{duration(self.seconds)} (workers: {self.workers})"
+        facts = (self.experiment.reproduces, f"data: {self.experiment.data}", f"{PRESET} {time}")
+        return f"{self.name}: {self.experiment.title}", f"    {'; '.join(facts)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry as JSON knows it, with the number of runs of every preset."""
+        presets = {
+            name: {"runs": len(self.experiment.runs(preset.settings)) * preset.seeds, "seeds": preset.seeds}
+            for name, preset in self.experiment.presets.items()
+        }
+        return {
+            "name": self.name,
+            "title": self.experiment.title,
+            "reproduces": self.experiment.reproduces,
+            "data": self.experiment.data,
+            "presets": presets,
+            "workers": self.workers,
+            f"{PRESET}_seconds": self.seconds,
+        }
+
+
+def entries() -> Iterator[Entry]:
+    """Every experiment, one after another: each takes a moment to estimate."""
+    workers = check_workers(None, "cpu")
+    for name in REGISTRY:
+        experiment = load(name)
+        generated = experiment.data == GENERATED
+        yield Entry(name, experiment, workers, estimate(experiment, PRESET, workers) if generated else None)
 
 
 def list_experiments(console: Console | None = None) -> None:
     """Print every experiment: what it reproduces, what data it needs, how long the default preset takes here."""
     console = console or make_console()
-    workers = check_workers(None, "cpu")
-    for name in REGISTRY:
-        experiment = load(name)
-        times = _times(experiment, workers)
-        for line in (
-            f"{name}: {experiment.title}",
-            f"    reproduces  {experiment.reproduces}",
-            f"    data        {experiment.data}",
-            f"    time here   {times}",
-        ):
+    for entry in entries():
+        for line in entry.lines():
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """What an output folder holds, as JSON knows it.
+
+    Args:
+        folder: output folder.
+
+    Raises:
+        ExperimentError: it is none, or of another version.
+    """
+    record = read_record(folder)
+    _, results = load_results(folder, load(record["experiment"]), record)
+    runs = [
+        {
+            "label": run.settings.label,
+            "settings": plain(run.settings),
+            "seed": run.seed,
+            "failure": run.failure,
+            "metrics": dict(run.metrics),
+        }
+        for run in results.runs
+    ]
+    return {
+        "experiment": record["experiment"],
+        "folder": str(folder.resolve()),
+        "settings": record["settings"],
+        "device": record["device"],
+        "seconds": results.seconds,
+        "failed": sum(run.failure is not None for run in results.runs),
+        "unfinished": list(results.unfinished),
+        "runs": runs,
+    }
 
 
 def report(name: str, out: Path | None = None, console: Console | None = None) -> Path:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import torch
+import torch.distributed
 import torch.utils.deterministic
 from torch import Tensor
 
@@ -97,9 +99,7 @@ class _Loop:
     def __init__(self, unit: Unit, options: Options, listen: Listener) -> None:
         experiment = load(unit.experiment)
         self.unit, self.options, self.listen, self.folder = unit, options, listen, unit.folder
-        self.job: Job = experiment.start(
-            from_plain(experiment.run, unit.settings), unit.seeds, torch.device(unit.device)
-        )
+        self.job: Job = experiment.start(from_plain(experiment.run, unit.settings), unit.seeds, unit.placement)
         self.every = math.ceil(self.job.total_steps / RECORDS)
         self.step = 0
         self.failures: list[str | None] = [None] * self.job.members
@@ -107,7 +107,7 @@ class _Loop:
         self.seconds = 0.0
 
     def run(self) -> None:
-        offset = self._resume()
+        offset = self._go_on(shared(self._newest()))
         path = self.folder / METRICS
         with open(path, "r+b" if path.exists() else "w+b") as lines:
             lines.truncate(offset)
@@ -116,7 +116,7 @@ class _Loop:
                 self._train(lines, events)
         self._finish(path)
 
-    def _resume(self) -> int:
+    def _newest(self) -> dict[str, Any] | None:
         path = self.folder / METRICS
         size = path.stat().st_size if path.exists() else 0
 
@@ -126,7 +126,10 @@ class _Loop:
         def note(text: str) -> None:
             self.listen(Event(self.unit.name, note=f"{self.unit.label}: {text}"))
 
-        state = checkpoints.newest(self.folder, accept, note)
+        return checkpoints.newest(self.folder, accept, note)
+
+    def _go_on(self, state: dict[str, Any] | None) -> int:
+        """Take a state on, and return how many bytes of metrics belong to it."""
         if state is None:
             return 0
         self.job.load_state_dict(state["job"])
@@ -203,6 +206,33 @@ class _Loop:
         write_json(self.folder / RESULT, {"format": FORMAT, "steps": self.step, "members": members})
         for old in checkpoints.paths(self.folder)[:-1]:
             old.unlink()
+
+
+class _Follower(_Loop):
+    """Another process's part of a unit: it steps along and writes nothing."""
+
+    def run(self) -> None:
+        self._go_on(shared(None))
+        with TemporaryFile() as lines:
+            self._train(lines, lambda step, losses: None)
+
+    def _save(self, lines: IO[bytes]) -> None:
+        pass
+
+
+def follow_unit(unit: Unit) -> None:
+    """Do this process's share of a unit that another one trains by :func:`run_unit`."""
+    with deterministic():
+        _Follower(unit, Options(), lambda event: None).run()
+
+
+def shared(value: Any) -> Any:
+    """What the first of the processes gave that train together; alone, ``value`` itself."""
+    if not torch.distributed.is_initialized():
+        return value
+    holder = [value]
+    torch.distributed.broadcast_object_list(holder)
+    return holder[0]
 
 
 @contextmanager

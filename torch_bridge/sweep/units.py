@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from torch_bridge.experiments.engine import ExperimentError, digest, plain
 
 FORMAT = 1
@@ -40,7 +42,7 @@ class Unit:
         experiment: name, as :func:`torch_bridge.experiments.engine.load` takes it.
         settings: of the run, plain.
         seeds: one a member.
-        device: ``"cpu"``, ``"cuda"``, ...
+        device: ``"cpu"``, ``"cuda"``, ...; ``"cpu x 2"`` for two processes that share every batch.
         label: for people.
     """
 
@@ -61,6 +63,11 @@ class Unit:
         """Of the folder: label and key."""
         safe = "".join(c if c.isalnum() or c in "-._" else "-" for c in self.label)
         return f"{safe}-{self.key}"
+
+    @property
+    def placement(self) -> torch.device:
+        """Where its tensors are."""
+        return torch.device(self.device.partition(" x ")[0])
 
     @property
     def folder(self) -> Path:
