@@ -254,7 +254,7 @@ def test_reports(mini, name):
             values = dict(zip(job.evaluate(), metrics, strict=True))
             steps = np.arange(len(losses))
             found.append(
-                RunResult(run, e, None, values, steps, losses[:, e].numpy(), seeds=(0, 1), state=job.state_dict)
+                RunResult(run, e, None, values, steps, losses[:, e].numpy(), seeds=(0, 1), member=e, state=job.state_dict)
             )
     report = experiment.report(settings, Results(tuple(found)))
     text = markdown(report)

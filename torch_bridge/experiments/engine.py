@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -55,6 +55,21 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class Together:
+    """How runs of one shape train as one model.
+
+    Attributes:
+        alike: of a run; runs with equal values may train together, None is a run that trains alone.
+        start: as ``Experiment.start``, for several such runs: the seeds of the first, those of the second, and so on.
+        most: so many runs form one model at most.
+    """
+
+    alike: Callable[[Any], Hashable]
+    start: Callable[[Sequence[Any], Sequence[int], torch.device], Job]
+    most: int = 6
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One table or figure of a paper.
 
@@ -71,6 +86,7 @@ class Experiment:
         start: ``start(run settings, seeds, device)`` is an untrained :class:`Job` with one member a seed.
         report: ``report(settings, results)`` says what came out.
         shares_batches: whether jobs take shares of their batches in processes that torchrun has started.
+        together: how runs of one shape train as one model; None if they do not.
     """
 
     name: str
@@ -83,6 +99,7 @@ class Experiment:
     start: Callable[[Any, Sequence[int], torch.device], Job]
     report: Callable[[Any, Results], Report]
     shares_batches: bool = False
+    together: Together | None = None
 
     @property
     def settings(self) -> type:
@@ -100,7 +117,8 @@ class RunResult:
         failure: None, or why the run has no metrics.
         metrics: name -> value; empty if the run failed.
         steps, losses: the recorded loss curve, shapes ``(k,)``.
-        seeds: of the ensemble that it was trained in.
+        seeds: of the ensemble that it was trained in, each with every run of it.
+        member: its place in the ensemble.
         seconds: of training, a member's share of those of the ensemble; nan if unknown.
         state: gives what :meth:`Job.state_dict` was at the end, None if it is not there any more.
     """
@@ -112,6 +130,7 @@ class RunResult:
     steps: NDArray
     losses: NDArray
     seeds: tuple[int, ...] = ()
+    member: int = 0
     seconds: float = math.nan
     state: Callable[[], dict[str, Any] | None] = lambda: None
 

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Literal
 
 from torch_bridge.experiments.documents import Report
-from torch_bridge.experiments.engine import Experiment, Preset, Results
+from torch_bridge.experiments.engine import Experiment, Preset, Results, Together
 from torch_bridge.experiments.iat_bases_report import bases_report
 from torch_bridge.experiments.iat_runs import (
     FUNCTION,
@@ -16,10 +16,12 @@ from torch_bridge.experiments.iat_runs import (
     SCALARS,
     TASKS,
     IATRun,
+    alike,
     check_choices,
     check_network,
     make_run,
     start,
+    start_together,
 )
 
 FAMILIES = ("rect", "pwl", "pwq", "fourier", "pwl-w", "rect-w")
@@ -171,4 +173,5 @@ EXPERIMENT = Experiment(
     runs=runs,
     start=start,
     report=report,
+    together=Together(alike, start_together),
 )

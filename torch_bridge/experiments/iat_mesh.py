@@ -11,7 +11,7 @@ from typing import Any, Literal
 from scipy.stats import spearmanr
 
 from torch_bridge.experiments.documents import Picture, Report, Section, Table
-from torch_bridge.experiments.engine import Experiment, Preset, Results, RunResult
+from torch_bridge.experiments.engine import Experiment, Preset, Results, RunResult, Together
 from torch_bridge.experiments.iat_bases_report import Scores, cell
 from torch_bridge.experiments.iat_figures import curves_figure, mesh_figure
 from torch_bridge.experiments.iat_runs import (
@@ -20,10 +20,12 @@ from torch_bridge.experiments.iat_runs import (
     METRICS,
     TASKS,
     IATRun,
+    alike,
     check_choices,
     check_network,
     make_run,
     start,
+    start_together,
 )
 from torch_bridge.experiments.statistics import (
     NOT_TESTED,
@@ -226,4 +228,5 @@ EXPERIMENT = Experiment(
     runs=runs,
     start=start,
     report=report,
+    together=Together(alike, start_together),
 )

@@ -270,7 +270,7 @@ def _draw(first: Sequence[RunResult]) -> Any:
         if state is not None:
             job = start(run.settings, run.seeds, torch.device("cpu"))
             job.load_state_dict(state)
-            columns.append(job.fit(run.seeds.index(run.seed)))
+            columns.append(job.fit(run.member))
     return pattern_figure(columns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import torch
@@ -133,16 +133,44 @@ def make_task(run: IATRun) -> Task:
 
 def start(run: IATRun, seeds: Sequence[int], device: torch.device) -> EnsembleJob:
     """An untrained ensemble, one member a seed."""
-    task = make_task(run)
-    widths = [task.inputs.shape[1], *[run.width] * run.hidden_layers, task.outputs]
+    return start_together([run], seeds, device)
+
+
+def start_together(runs: Sequence[IATRun], seeds: Sequence[int], device: torch.device) -> EnsembleJob:
+    """One ensemble for runs that are :func:`alike`: the seeds of the first, then those of the second, and so on."""
+    first = runs[0]
+    task = make_task(first)
+    widths = [task.inputs.shape[1], *[first.width] * first.hidden_layers, task.outputs]
+
+    def hidden(width: int) -> nn.Module:
+        parts = [activation(run, width) for run in runs]
+        return parts[0] if len(parts) == 1 else Parts(parts)
 
     def build(generators: Sequence[torch.Generator]) -> nn.Module:
-        return ensemble_mlp(
-            widths, lambda width: activation(run, width), generators, GAINS[run.activation], run.batch_norm
-        )
+        return ensemble_mlp(widths, hidden, generators, GAINS[first.activation], first.batch_norm)
 
-    loss, metric = (label_losses, label_accuracies) if run.task == LABELS else (squared_errors, squared_errors)
-    return EnsembleJob(build, task.inputs, task.targets, loss, {task.metric_name: metric}, recipe(run), seeds, device)
+    loss, metric = (label_losses, label_accuracies) if first.task == LABELS else (squared_errors, squared_errors)
+    metrics, members = {task.metric_name: metric}, [*seeds] * len(runs)
+    return EnsembleJob(build, task.inputs, task.targets, loss, metrics, recipe(first), members, device)
+
+
+def alike(run: IATRun) -> IATRun | None:
+    """What runs must have in common to train as one ensemble; None of runs that train alone."""
+    if run.activation != IAT:
+        return None
+    return replace(run, input_basis=None, output_basis=None, layout=None, mesh=None)
+
+
+class Parts(nn.Module):
+    """Equal parts of the first dimension, each with an activation of its own."""
+
+    def __init__(self, activations: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.activations = nn.ModuleList(activations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = x.chunk(len(self.activations))
+        return torch.cat([activation(part) for activation, part in zip(self.activations, parts, strict=True)])
 
 
 def activation(run: IATRun, width: int) -> nn.Module:

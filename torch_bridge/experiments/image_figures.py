@@ -92,7 +92,7 @@ def steps_figure(groups: Mapping[str, Sequence[RunResult]]) -> Figure:
 def member_state(run: RunResult) -> dict[str, Any]:
     """What the job kept of the network of this seed; empty if it is not there any more."""
     state = run.state()
-    return {} if state is None else state["members"][run.seeds.index(run.seed)]
+    return {} if state is None else state["members"][run.member]
 
 
 def _layer(i: int, count: int) -> str | None:

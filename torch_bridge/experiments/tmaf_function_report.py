@@ -147,7 +147,7 @@ def _draw_fits(groups: Mapping[str, Sequence[RunResult]]) -> Figure:
         if state is not None:
             job = start(run.settings, run.seeds, torch.device("cpu"))
             job.load_state_dict(state)
-            ax.plot(x[:, 0].numpy(), job.predict(x)[run.seeds.index(run.seed), :, 0].numpy(), linewidth=1, label=name)
+            ax.plot(x[:, 0].numpy(), job.predict(x)[run.member, :, 0].numpy(), linewidth=1, label=name)
         ax.legend(loc="upper right")
     return figure
 
@@ -174,5 +174,5 @@ def _learned(run: RunResult) -> list[Any]:
     if state is None:
         return []
     main = "values_1" if run.settings.activation != "tmaf" else "values_0"
-    e = run.seeds.index(run.seed)
+    e = run.member
     return [v[e].double().cpu().numpy() for key, v in state["network"].items() if key.endswith(main)]

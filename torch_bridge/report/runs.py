@@ -27,13 +27,13 @@ def load_results(folder: Path, experiment: Experiment, record: dict[str, Any]) -
 
     try:
         settings = from_plain(experiment.settings, record["settings"])
-        units = [(unit, from_plain(experiment.run, unit.settings)) for unit in existing(folder)]
+        units = [(unit, [from_plain(experiment.run, run) for run in unit.runs]) for unit in existing(folder)]
     except (TypeError, ValueError) as error:
         raise ExperimentError(f"--out {folder}: settings of another version: {error}") from None
     runs: list[RunResult] = []
     unfinished: list[str] = []
     seconds = 0.0
-    for unit, run in units:
+    for unit, own in units:
         result = _json(unit.folder / RESULT)
         if result is None:
             reason = (_json(unit.folder / FAILED) or {}).get("reason")
@@ -41,14 +41,22 @@ def load_results(folder: Path, experiment: Experiment, record: dict[str, Any]) -
             continue
         spent = (_json(unit.folder / TIMING) or {}).get("seconds", 0.0)
         seconds += spent
-        steps, losses = curves(unit.folder, len(unit.seeds))
-        share = spent / len(unit.seeds)
+        steps, losses = curves(unit.folder, len(unit.members))
+        share = spent / len(unit.members)
         state = partial(_last_state, unit.folder)
         for i, member in enumerate(result["members"]):
-            curve = steps, losses[:, i]
             runs.append(
                 RunResult(
-                    run, member["seed"], member["failure"], member["metrics"], *curve, tuple(unit.seeds), share, state
+                    settings=own[unit.members[i][0]],
+                    seed=member["seed"],
+                    failure=member["failure"],
+                    metrics=member["metrics"],
+                    steps=steps,
+                    losses=losses[:, i],
+                    seeds=tuple(unit.seeds),
+                    member=i,
+                    seconds=share,
+                    state=state,
                 )
             )
     return settings, Results(tuple(runs), tuple(unfinished), record["environment"], seconds)

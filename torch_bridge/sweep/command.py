@@ -74,8 +74,8 @@ def run(request: Request, console: Console | None = None) -> Path | None:
     out = request.out or default_folder(request.experiment, experiment, request.preset, settings)
     place = several(device, count)
     folder = open_folder(out, request.experiment, settings, place, request.resume).resolve()
-    todo, done = plan(folder, request.experiment, experiment.runs(settings), seeds, place)
-    with progress_on(console, todo, sum(len(unit.seeds) for unit in done)) as progress:
+    todo, done = plan(folder, request.experiment, experiment.runs(settings), seeds, place, experiment.together)
+    with progress_on(console, todo, sum(len(unit.members) for unit in done)) as progress:
         progress.say(f"{experiment.title}: {progress.runs} runs, {progress.done} of them done, in {folder}")
         if count > 1:
             lead(todo, request.options, progress, device)
@@ -308,4 +308,4 @@ def _latest(name: str) -> Path:
 
 
 def _failed_runs(progress: Progress) -> int:
-    return sum(len(progress.units[outcome.unit].seeds) for outcome in progress.failed)
+    return sum(len(progress.units[outcome.unit].members) for outcome in progress.failed)

@@ -27,7 +27,7 @@ class Progress:
     def __init__(self, units: Sequence[Unit] = (), done: int = 0) -> None:
         self.units = {unit.name: unit for unit in units}
         self.before = self.done = done
-        self.runs = done + sum(len(unit.seeds) for unit in units)
+        self.runs = done + sum(len(unit.members) for unit in units)
         self.fractions: dict[str, float] = {}
         self.total_steps: dict[str, int] = {}
         self.loss = math.nan
@@ -53,7 +53,7 @@ class Progress:
         """A unit has ended."""
         unit = self.units[outcome.unit]
         self.fractions[outcome.unit] = 1.0
-        self.done += len(unit.seeds)
+        self.done += len(unit.members)
         if outcome.error is not None:
             self.failed.append(outcome)
             self.say(f"{unit.label}: failed: {outcome.error}")
@@ -99,7 +99,7 @@ class BarProgress(PlainProgress):
         self.task = bars.add_task("runs", total=self.runs, completed=done, left="", loss="")
 
     def update(self) -> None:
-        partial = sum(self.fractions.get(name, 0.0) * len(unit.seeds) for name, unit in self.units.items())
+        partial = sum(self.fractions.get(name, 0.0) * len(unit.members) for name, unit in self.units.items())
         left = self.seconds_left()
         self.bars.update(
             self.task,

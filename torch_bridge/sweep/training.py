@@ -20,7 +20,7 @@ import torch.utils.deterministic
 from torch import Tensor
 
 from iatcore.threads import get_num_threads, set_num_threads
-from torch_bridge.experiments.engine import from_plain, load
+from torch_bridge.experiments.engine import ExperimentError, from_plain, load
 from torch_bridge.report.files import environment, write_json
 from torch_bridge.sweep import checkpoints
 from torch_bridge.sweep.locks import locked
@@ -99,7 +99,14 @@ class _Loop:
     def __init__(self, unit: Unit, options: Options, listen: Listener) -> None:
         experiment = load(unit.experiment)
         self.unit, self.options, self.listen, self.folder = unit, options, listen, unit.folder
-        self.job: Job = experiment.start(from_plain(experiment.run, unit.settings), unit.seeds, unit.placement)
+        runs = [from_plain(experiment.run, settings) for settings in unit.runs]
+        if len(runs) == 1:
+            self.job: Job = experiment.start(runs[0], unit.seeds, unit.placement)
+        elif experiment.together is not None:
+            self.job = experiment.together.start(runs, unit.seeds, unit.placement)
+        else:
+            raise ExperimentError(f"{unit.folder}: {unit.experiment} does not train several runs together")
+        self.labels = [f"{runs[i].label}, seed {seed}" for i, seed in unit.members]
         self.every = math.ceil(self.job.total_steps / RECORDS)
         self.step = 0
         self.failures: list[str | None] = [None] * self.job.members
@@ -171,7 +178,7 @@ class _Loop:
         new = [i for i, v in enumerate(values) if self.failures[i] is None and not math.isfinite(v)]
         for i in new:
             self.failures[i] = f"loss became {values[i]} by step {self.step}"
-            text = f"{self.unit.label}, seed {self.unit.seeds[i]}: {self.failures[i]}; the run is marked as failed"
+            text = f"{self.labels[i]}: {self.failures[i]}; the run is marked as failed"
             self.listen(Event(self.unit.name, note=text))
         self.job.freeze(new)
         alive = [failure is None for failure in self.failures]
@@ -201,7 +208,7 @@ class _Loop:
     def _finish(self, path: Path) -> None:
         metrics = self.job.evaluate() if not all(self.failures) else {}
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        members = final_metrics(self.unit.seeds, self.failures, metrics, records)
+        members = final_metrics([seed for _, seed in self.unit.members], self.failures, metrics, records)
         write_json(self.folder / TIMING, {"seconds": self.seconds})
         write_json(self.folder / RESULT, {"format": FORMAT, "steps": self.step, "members": members})
         for old in checkpoints.paths(self.folder)[:-1]:

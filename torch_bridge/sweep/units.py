@@ -1,4 +1,4 @@
-"""Units of work: the settings of a run with the seeds that train together, and the folder they live in."""
+"""Units of work: the runs and seeds that train together, and the folder they live in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from torch_bridge.experiments.engine import ExperimentError, digest, plain
+from torch_bridge.experiments.engine import ExperimentError, Together, digest, plain
 
 FORMAT = 1
 """Of output folders; a folder of another format is not touched."""
@@ -40,18 +40,28 @@ class Unit:
     Attributes:
         root: output folder of the sweep.
         experiment: name, as :func:`torch_bridge.experiments.engine.load` takes it.
-        settings: of the run, plain.
-        seeds: one a member.
+        settings: of the run, plain; a list of those of several runs that train together.
+        seeds: each with every run; members are the seeds of the first run, then those of the second, and so on.
         device: ``"cpu"``, ``"cuda"``, ...; ``"cpu x 2"`` for two processes that share every batch.
         label: for people.
     """
 
     root: str
     experiment: str
-    settings: dict[str, Any]
+    settings: dict[str, Any] | list[dict[str, Any]]
     seeds: tuple[int, ...]
     device: str
     label: str
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """The settings of each run."""
+        return self.settings if isinstance(self.settings, list) else [self.settings]
+
+    @property
+    def members(self) -> list[tuple[int, int]]:
+        """Number of the run, and seed, of each member."""
+        return [(i, seed) for i in range(len(self.runs)) for seed in self.seeds]
 
     @property
     def key(self) -> str:
@@ -132,12 +142,17 @@ def existing(root: Path) -> list[Unit]:
 
 
 def plan(
-    root: Path, experiment: str, runs: Sequence[Any], seeds: Sequence[int], device: str
+    root: Path,
+    experiment: str,
+    runs: Sequence[Any],
+    seeds: Sequence[int],
+    device: str,
+    together: Together | None = None,
 ) -> tuple[list[Unit], list[Unit]]:
     """What is to do and what is done.
 
     For each run, units that are there and hold a wanted seed are kept as they are; seeds that none holds form one
-    new unit.
+    new unit, with those of other runs that may train together.
 
     Returns:
         units to train, finished units; in the order of ``runs``.
@@ -145,15 +160,41 @@ def plan(
     there: dict[str, list[Unit]] = {}
     for unit in existing(root):
         if unit.device == device:
-            there.setdefault(digest(unit.settings), []).append(unit)
-    todo, done = [], []
+            for settings in unit.runs:
+                there.setdefault(digest(settings), []).append(unit)
+    found: dict[str, Unit] = {}
+    new: list[tuple[Any, tuple[int, ...]]] = []
     for run in runs:
-        settings = plain(run)
-        found = [unit for unit in there.get(digest(settings), []) if set(unit.seeds) & set(seeds)]
-        held = {seed for unit in found for seed in unit.seeds}
+        kept = [unit for unit in there.get(digest(plain(run)), []) if set(unit.seeds) & set(seeds)]
+        found |= {unit.name: unit for unit in kept}
+        held = {seed for unit in kept for seed in unit.seeds}
         missing = tuple(seed for seed in seeds if seed not in held)
         if missing:
-            found.append(Unit(str(root), experiment, settings, missing, device, run.label))
-        for unit in found:
-            (done if finished(unit.folder) else todo).append(unit)
-    return todo, done
+            new.append((run, missing))
+    for group, missing in _groups(new, together):
+        settings = [plain(run) for run in group]
+        label = group[0].label if len(group) == 1 else f"{group[0].label} and {len(group) - 1} more"
+        one = settings[0] if len(group) == 1 else settings
+        unit = Unit(str(root), experiment, one, missing, device, label)
+        found[unit.name] = unit
+    todo = [unit for unit in found.values() if not finished(unit.folder)]
+    return todo, [unit for unit in found.values() if finished(unit.folder)]
+
+
+def _groups(
+    new: Sequence[tuple[Any, tuple[int, ...]]], together: Together | None
+) -> list[tuple[list[Any], tuple[int, ...]]]:
+    """Runs and seeds of each new unit, in the order of the first runs."""
+    groups: list[tuple[list[Any], tuple[int, ...]]] = []
+    open_groups: dict[Any, list[Any]] = {}
+    for run, missing in new:
+        kind = None if together is None else together.alike(run)
+        if together is None or kind is None:
+            groups.append(([run], missing))
+            continue
+        group = open_groups.get((kind, missing))
+        if group is None or len(group) == together.most:
+            group = open_groups[kind, missing] = []
+            groups.append((group, missing))
+        group.append(run)
+    return groups
