@@ -10,19 +10,28 @@ import torch
 from torch import nn
 
 import torch_bridge as tb
-from torch_bridge.report.activations import draw_activation, draw_matrix, draw_network, record_inputs, response
+from torch_bridge.plot import activation, record_inputs
+from torch_bridge.plot.activations import response
+from torch_bridge.report.activations import draw_network
+
+pyplot = pytest.importorskip("matplotlib.pyplot")
 
 T = torch.linspace(-2, 2, 101)
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    pyplot.close("all")
 
 
 @pytest.mark.parametrize("name", tb.ACTIVATIONS)
 def test_every_activation_can_be_drawn(name):
     module = tb.activation(name, **({"in_features": 6, "out_features": 6} if name.startswith("iat") else {})).eval()
-    figure = draw_activation(module, torch.randn(100), copy.deepcopy(module), torch.randn(50), title=name)
-    lines = figure.axes[0].get_lines()
+    ax = activation(module, torch.randn(100), copy.deepcopy(module), torch.randn(50))
+    lines = ax.get_lines()
     assert len(lines) == 2 * len(lines[len(lines) // 2 :])
-    assert figure.axes[0].get_title() == name
-    figure.canvas.draw()
+    ax.figure.canvas.draw()
     assert not module.training
 
 
@@ -55,7 +64,7 @@ def test_a_band_shows_the_rows_that_it_reaches(dim):
 def test_entries_that_are_all_zero_can_be_drawn():
     for module in (tb.TMAF(bands=(-1, 1)), tb.TMAF(bands=(1,)), tb.TMAF(pattern=np.tri(4) - np.eye(4))):
         assert response(module, T).shape == (101, 1)
-        draw_activation(module).canvas.draw()
+        activation(module).figure.canvas.draw()
     large = tb.TMAF(sharing="neuron", num_features=(16, 32, 32), dim=-3)
     assert response(large, T).shape == (101, 8)
 
@@ -82,27 +91,3 @@ def test_inputs_are_those_of_the_network():
     assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["1: AReLU", "3.0: TMAF"]
     with pytest.raises(ValueError, match="must contain an activation"):
         draw_network(nn.Linear(2, 2), {})
-
-
-def test_the_heat_map_is_the_matrix():
-    module = tb.TMAF(bands=(-1, 0, 2))
-    with torch.no_grad():
-        for v in module.values:
-            v.normal_()
-    z = torch.randn(6)
-    image = draw_matrix(module, z).axes[0].get_images()[0]
-    np.testing.assert_allclose(image.get_array(), module.matrix(z).numpy())
-    for dim in (1, 0, -3):
-        other = tb.TMAF(bands=(-1, 0, 2), dim=dim)
-        other.load_state_dict(module.state_dict())
-        image = draw_matrix(other, z).axes[0].get_images()[0]
-        np.testing.assert_allclose(image.get_array(), module.matrix(z).numpy())
-    rescaled = tb.RescaledTMAF(bands=(0, 1))
-    shown = draw_matrix(rescaled, z).axes[0].get_images()[0].get_array()
-    torch.testing.assert_close(torch.tensor(np.array(shown)) @ z.double(), rescaled(z.double()).detach())
-    with pytest.raises(ValueError, match="must have entries"):
-        draw_matrix(module, torch.randn(0))
-    with pytest.raises(TypeError, match="TMAF"):
-        draw_matrix(nn.ReLU(), z)
-    with pytest.raises(TypeError, match=r"nn\.Module"):
-        draw_activation(torch.tanh)

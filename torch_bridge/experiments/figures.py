@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import iatcore
 from torch_bridge.experiments.demo import ACTIVATIONS, EXACT, MESH, RELU, DemoResult, activation_title
 from torch_bridge.experiments.pattern import PatternFit
+from torch_bridge.plot.style import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,20 +34,6 @@ FAMILIES = {
     "pwl-w": "PWL-w",
 }
 """Family name -> the paper's name (IAT table 1)."""
-
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.6,
-}
 
 PATTERN_ROWS = 240
 P = ParamSpec("P")
