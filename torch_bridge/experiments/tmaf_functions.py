@@ -37,6 +37,7 @@ class FunctionRun:
     steps: int
     batch_size: int
     learning_rate: float
+    batch_norm: bool
     data_seed: int
 
     @property
@@ -58,6 +59,7 @@ class FunctionSettings:
         steps: of Adam, >= 1; the rate is divided by 10 after the first half of them.
         batch_size: samples of a step, >= 1.
         learning_rate: of the first half, > 0.
+        batch_norm: before each activation.
         data_seed: of the samples, >= 0; the same for every run.
     """
 
@@ -73,6 +75,7 @@ class FunctionSettings:
     steps: int = 40_000
     batch_size: int = 500
     learning_rate: float = 1e-4
+    batch_norm: bool = True
     data_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -92,7 +95,7 @@ class FunctionSettings:
 
 def runs(settings: FunctionSettings) -> list[FunctionRun]:
     """Every activation in every dimension."""
-    names = ("samples", "steps", "batch_size", "learning_rate", "data_seed", "grid", "task")
+    names = ("samples", "steps", "batch_size", "learning_rate", "batch_norm", "data_seed", "grid", "task")
     shared: dict[str, Any] = {name: getattr(settings, name) for name in names}
     return [
         FunctionRun(
@@ -165,7 +168,8 @@ class FunctionJob(EnsembleJob):
             if i < len(widths) - 2:
                 module = make_activation(self.run, d_out)
                 own = next(module.parameters(), None) is not None
-                layers.append(EnsembleBatchNorm(len(generators), d_out))
+                if self.run.batch_norm:
+                    layers.append(EnsembleBatchNorm(len(generators), d_out))
                 layers.append(PerMember(module, len(generators)) if own else module)
         return nn.Sequential(*layers)
 
