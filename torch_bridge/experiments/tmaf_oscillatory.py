@@ -29,8 +29,8 @@ QUESTIONS = (
 )
 CHOSEN = (
     "40,000 steps (1,000 epochs); the paper gives none. Adam, batches of 500, rates 1e-4 and 1e-5: as published",
-    "no BatchNorm: section 3.1 has it, section 3.2 does not say so. With it every neuron of the first layer sees the same "
-    "standardised x, a good part of it outside of the grid, and no activation learned the fast parts (MSE .99)",
+    "no BatchNorm: section 3.1 has it, section 3.2 does not say so. With it every neuron of the first layer sees the "
+    "same standardised x, a good part of it outside of the grid, and no activation learned the fast parts (MSE .99)",
     "torch's own initial weights; TMAF starts as ReLU, other diagonals as 0",
     f"iat-relu and iat-arelu ({LOCAL[0]}, {LOCAL[1]}: the time grows like the width) are not in the paper",
     "smoke and quick have narrower layers and train shorter at a higher rate",
