@@ -103,9 +103,39 @@ class _Wrong:
         return np.diag(slopes)
 
 
+class _Sort:
+    """Continuous, and S changes wherever two entries meet."""
+
+    def __call__(self, z):
+        return np.sort(z)
+
+    def matrix(self, z):
+        return np.eye(len(z))[np.argsort(z, kind="stable")]
+
+
+class _Jump:
+    """``a(t) t`` with another slope above 1e-9 times the largest entry: a jump, and not a large one."""
+
+    def matrix(self, z):
+        z = np.asarray(z)
+        return np.diag(np.where(z > 1e-9 * np.abs(z).max(), 2.0, 1.0))
+
+    def __call__(self, z):
+        z = np.asarray(z)
+        return np.stack([self(row) for row in z]) if z.ndim > 1 else self.matrix(z) @ z
+
+
+def test_continuity_is_decided_where_the_matrix_changes():
+    close = st.lists(st.sampled_from([0.0, 1e-9, 1e-5, 1.0]), min_size=5, max_size=5).map(np.array)
+    for vectors in (None, close):
+        check_matrix_activation(_Sort(), 5, vectors=vectors, homogeneous=True, continuous=True)
+    with pytest.raises(AssertionError, match="no jump from z"):
+        check_matrix_activation(_Jump(), 3, continuous=True, tolerance=1e-12)
+
+
 @pytest.mark.parametrize("fault", ["linear", "homogeneous", "gradient", "rows"])
 def test_faults_are_found(fault):
-    with pytest.raises(AssertionError, match=r"linear form|u\(|S\(|gradient|row"):
+    with pytest.raises(AssertionError, match=r"linear form|u\(|S\(|gradient|jump|row"):
         check_matrix_activation(_Wrong(fault), 3, homogeneous=True, continuous=True)
     with pytest.raises(TypeError, match="must be callable and have"):
         check_matrix_activation(np.tanh, 3)
