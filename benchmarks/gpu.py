@@ -71,12 +71,7 @@ class Cuda:
         return start.elapsed_time(end) / 1e3
 
     def peak(self, call: Callable[[], None]) -> int:
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
+        return peak_bytes(call)
 
     def compiled(self, function: Function) -> Function:
         torch._dynamo.reset()
@@ -97,6 +92,16 @@ class Cuda:
             "triton": triton.__version__,
             "float32_products": torch.get_float32_matmul_precision(),
         }
+
+
+def peak_bytes(call: Callable[[], Any]) -> int:
+    """Bytes of memory of the current CUDA device that a call takes at most, beyond those in use before it."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
 
 
 # -- measuring ------------------------------------------------------------------------------------------------------

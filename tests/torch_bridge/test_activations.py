@@ -1,4 +1,4 @@
-"""TMAF, AReLU and the activations that they are compared with, as torch modules."""
+"""What holds for all activations: registry, derivatives, memory, dtypes, and that bad input is named."""
 
 from __future__ import annotations
 
@@ -8,38 +8,16 @@ import pickle
 
 import numpy as np
 import pytest
-import scipy.sparse
 import torch
 from torch import nn
 
 import torch_bridge as tb
-from iatcore import operators
+from tests.torch_bridge.samples import data, randomised
 from torch_bridge.nn.registry import ACTIVATIONS, COMPARED
-from torch_bridge.ops.steps import reference, rounding
-
-SHAPES = {
-    "rows": ((5, 7), -1),
-    "images": ((3, 7, 4, 5), 1),
-    "sequences": ((3, 4, 7), -1),
-    "vector": ((7,), -1),
-    "1d": ((2, 7, 3), 1),
-}
-FEATURES = {"layer": None, "channel": 7, "neuron": 7, "sample": 0}
 
 
 def settings(name):
     return {"in_features": 6, "out_features": 6} if name.startswith("iat") else {}
-
-
-def randomised(module):
-    with torch.no_grad():
-        for p in module.parameters():
-            p.normal_(generator=torch.Generator().manual_seed(3))
-    return module
-
-
-def data(shape, dtype=torch.float64, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -62,66 +40,6 @@ def test_the_nineteen_and_their_numbers_of_parameters():
     assert learnable == {"apl": 2, "comb": 1, "pau": 10, "prelu": 1, "slaf-published": 2, "arelu": 2}
     with pytest.raises(ValueError, match=r"name must be one of celu, .* got 'relu9'"):
         tb.activation("relu9")
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("sharing", FEATURES)
-@pytest.mark.parametrize("bands", [(0,), (-1, 0, 1), (3,), (-9, 0)], ids=str)
-@pytest.mark.parametrize("kind", SHAPES)
-def test_compiled_tmaf_is_the_plain_one(kind, bands, sharing, dtype):
-    shape, dim = SHAPES[kind]
-    features = FEATURES[sharing] if sharing != "sample" else (shape[1:] if len(shape) > 1 else shape)
-    parameters = torch.float64 if dtype == torch.float64 else torch.float32
-    module = randomised(
-        tb.TMAF(
-            bands=bands,
-            sharing="neuron" if sharing == "sample" else sharing,
-            num_features=features,
-            dim=dim,
-            dtype=parameters,
-        )
-    )
-    tolerance = {torch.float64: 1e-13, torch.float32: 2e-6}.get(dtype, 2e-2)
-    formats = (torch.contiguous_format, torch.channels_last) if len(shape) == 4 else (torch.contiguous_format,)
-    for memory in formats:
-        z = data(shape, dtype).to(memory_format=memory).requires_grad_()
-        g = data(shape, dtype, 1)
-        u = module(z)
-        assert u.dtype == dtype and u.is_contiguous(memory_format=memory)
-        found = torch.autograd.grad(u, [z, *module.values], g, allow_unused=True)
-        wide = z.detach().double().requires_grad_()
-        rounded = rounding.rounded(module._bands, dtype)
-        values = tuple(v.double() for v in module.values)
-        plain = reference.step_matrix(wide, values, rounded, module._layout(wide))
-        expected = torch.autograd.grad(plain, [wide, *module.values], g.double(), allow_unused=True)
-        torch.testing.assert_close(u.double(), plain, atol=tolerance, rtol=tolerance)
-        for a, b in zip(found, expected, strict=True):
-            b = torch.zeros_like(a) if b is None else b
-            torch.testing.assert_close(a.double(), b.double(), atol=8 * tolerance, rtol=8 * tolerance)
-        S = module.matrix(wide)
-        product = (S.double() @ wide.detach().movedim(dim, -1)[..., None])[..., 0].movedim(-1, dim)
-        if dtype.itemsize >= 4:
-            torch.testing.assert_close(product, plain.detach(), atol=2e-6, rtol=2e-6)
-
-
-@pytest.mark.parametrize(
-    "pattern", [np.ones((5, 5)), scipy.sparse.csr_array(np.tri(5)), np.eye(5)], ids=["full", "lower", "diagonal"]
-)
-@pytest.mark.parametrize("sharing", ["layer", "neuron"])
-def test_patterns_are_those_of_the_core(pattern, sharing):
-    module = randomised(tb.TMAF(pattern=pattern, sharing=sharing, dim=1, dtype=torch.float64))
-    core = operators.TMAF(pattern=pattern, sharing=sharing)
-    core.values = [v.detach().numpy() for v in module.values]
-    z = data((3, 5, 2)).requires_grad_()
-    g = data((3, 5, 2), seed=1)
-    u = module(z)
-    rows = z.detach().movedim(1, -1).numpy()
-    np.testing.assert_allclose(u.detach().movedim(1, -1), core(rows), atol=1e-14)
-    np.testing.assert_allclose(module.matrix(z.detach()), core.matrix(rows), atol=0)
-    gradient, sums = core.vjp(rows, g.movedim(1, -1).numpy())
-    found = torch.autograd.grad(u, [z, module.values[0]], g)
-    np.testing.assert_allclose(found[0].movedim(1, -1), gradient, atol=1e-14)
-    np.testing.assert_allclose(found[1], sums[0], atol=1e-13)
 
 
 def modules():
@@ -165,34 +83,6 @@ def test_gradients_of_everything(module):
     assert torch.autograd.gradgradcheck(function, inputs, eps=1e-7, atol=1e-4)
 
 
-def test_reductions_are_torch_s_own():
-    x = data((1000,), torch.float32)
-    x[:2] = torch.tensor([0.0, -0.0])
-    for dtype in (torch.float16, torch.float32, torch.float64):
-        z = x.to(dtype)
-        assert torch.equal(tb.TMAF(dtype=dtype)(z), torch.relu(z))
-        # torch multiplies half precision by the slope in float32
-        wide = torch.float64 if dtype == torch.float64 else torch.float32
-        assert torch.equal(tb.TMAF((0.0,), init="leaky_relu", dtype=wide)(z), nn.functional.leaky_relu(z))
-        assert torch.equal(
-            tb.TMAF((0.0,), init=(0.3, 1.0), dtype=dtype)(z), torch.prelu(z, torch.tensor([0.3], dtype=dtype))
-        )
-        assert torch.equal(tb.TMAF(init="identity", dtype=dtype)(z), z)
-    far = torch.tensor([math.inf, -math.inf, math.nan])
-    u = tb.TMAF()(far)
-    assert u[0] == math.inf and u[1] == 0 and not torch.signbit(u[1]) and u[2].isnan()
-    assert torch.equal(
-        reference.step_matrix(far, tuple(tb.TMAF().values), tb.TMAF()._bands, reference.Layout(-1))[:2], u[:2]
-    )
-
-
-def test_a_breakpoint_belongs_to_the_left_in_every_dtype():
-    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
-        module = tb.TMAF(init=range(10), dtype=torch.float64)
-        z = torch.tensor(module.grids[0], dtype=dtype)
-        assert torch.equal(module(z), (torch.arange(9) * z.double()).to(dtype))
-
-
 def test_other_memory():
     module = randomised(tb.TMAF(bands=(-1, 0, 1)))
     z = data((6, 8), torch.float32)
@@ -216,119 +106,6 @@ def test_frozen_parameters_get_no_gradient():
         assert x.grad is not None and all(p.grad is None for p in module.parameters())
         assert not module(x.detach()).requires_grad
         assert all(c["dead"] == 0 for c in module.diagnostics().values())
-
-
-@pytest.mark.parametrize("alpha", [0.01, 0.99, 0.5, 1.2, -0.3])
-@pytest.mark.parametrize("keep_alive", [False, True])
-def test_alpha_dies_outside_of_the_clamp_unless_it_is_kept_alive(alpha, keep_alive):
-    module = tb.AReLU(alpha, 0.3, keep_alive)
-    x, g = data((500,), torch.float32), data((500,), torch.float32, 1)
-    low = (g * x)[x < 0].sum()
-    for sign in (1.0, -1.0):
-        module.zero_grad()
-        module(x).backward(sign * g)
-        inside = 0.01 <= alpha <= 0.99
-        back = (alpha > 0.99 and sign * low > 0) or (alpha < 0.01 and sign * low < 0)
-        if inside or (keep_alive and back):
-            torch.testing.assert_close(module.alpha.grad, sign * low.view(1), rtol=1e-5, atol=1e-5)
-        else:
-            assert module.alpha.grad == 0
-    module.zero_grad()
-    dead = module.diagnostics()["alpha"]["dead"]
-    assert dead == (0 if keep_alive or inside else 1)
-
-
-def test_arelu_is_the_paper_s_formula():
-    module = tb.AReLU(0.7, -0.4)
-    x = data((50, 20)).requires_grad_()
-    wide = copy.deepcopy(module).double()
-    s = torch.sigmoid(wide.beta)
-    plain = torch.where(x < 0, wide.alpha.clamp(0.01, 0.99) * x, (1 + s) * x)
-    torch.testing.assert_close(wide(x), plain, rtol=1e-14, atol=0)
-    torch.testing.assert_close(tb.ELSA(0.7, -0.4).double()(x) + torch.relu(x), plain, rtol=1e-7, atol=1e-7)
-    for a, b in zip(
-        torch.autograd.grad((wide(x) ** 2).sum(), [x, wide.alpha, wide.beta]),
-        torch.autograd.grad((plain**2).sum(), [x, wide.alpha, wide.beta]),
-        strict=True,
-    ):
-        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
-    wide.beta.data.fill_(20.0)
-    assert wide.diagnostics()["beta"]["saturated"] == 1
-
-
-def test_comparison_activations_are_their_formulas():
-    x = data((200,))
-    apl = tb.APL(2, dtype=torch.float64)
-    apl.a.data, apl.b.data = torch.tensor([[0.3, -0.2], [0.5, -1.0]], dtype=torch.float64)
-    t = x.numpy()
-    expected = np.maximum(0, t) + 0.3 * np.maximum(0, -t + 0.5) - 0.2 * np.maximum(0, -t - 1.0)
-    np.testing.assert_allclose(apl(x).detach(), expected, rtol=1e-13)
-    comb = tb.Comb(dtype=torch.float64)
-    assert torch.equal(comb(x), torch.relu(x))
-    comb.p.data.fill_(0.25)
-    torch.testing.assert_close(comb(x).detach(), 0.25 * x + 0.75 * torch.relu(x))
-    for kind in ("affine", "convex"):
-        many = tb.Comb(kind, dtype=torch.float64)
-        torch.testing.assert_close(many(x).detach(), (x + torch.relu(x) + torch.tanh(x)) / 3)
-    pau = tb.PAU(dtype=torch.float64)
-    a, b = pau.numerator.detach().numpy(), pau.denominator.detach().numpy()
-    top = np.polynomial.polynomial.polyval(x.numpy(), a)
-    bottom = 1 + sum(abs(c) * np.abs(x.numpy()) ** (j + 1) for j, c in enumerate(b))
-    np.testing.assert_allclose(pau(x).detach(), top / bottom, rtol=1e-12)
-    middle = x[x.abs() < 3]
-    assert (pau(middle) - nn.functional.leaky_relu(middle)).abs().max() < 0.1
-    safe = tb.PAU("B", dtype=torch.float64)
-    np.testing.assert_allclose(
-        safe(x).detach(), top / (1 + np.abs(np.polynomial.polynomial.polyval(x.numpy(), [0, *b]))), rtol=1e-12
-    )
-    slaf = tb.SLAF(3, (1.0, -2.0, 0.5), dtype=torch.float64)
-    torch.testing.assert_close(slaf(x).detach(), 1 - 2 * x + 0.5 * x**2)
-    t = np.linspace(-1, 1, 2001)
-    fit = np.polynomial.legendre.Legendre.fit(t, np.maximum(t, 0), 3, domain=[-1, 1]).convert(
-        kind=np.polynomial.Polynomial
-    )
-    np.testing.assert_allclose(tb.SLAF(dtype=torch.float64).coefficients.detach(), fit.coef, atol=2e-3)
-    z = data((3, 8, 5))
-    torch.testing.assert_close(tb.Maxout(2, 1)(z), torch.maximum(z[:, ::2], z[:, 1::2]))
-    assert torch.equal(tb.activation("maxout-published")(z), z)
-    assert torch.equal(tb.activation("swish")(z), nn.functional.silu(z))
-
-
-def test_rescaled_entries_with_the_sigmoid_are_swish():
-    x = data((4, 6))
-    module = tb.RescaledTMAF(dtype=torch.float64)
-    torch.testing.assert_close(module(x).detach(), nn.functional.silu(x))
-    wide = tb.RescaledTMAF(torch.tanh, (0, 2), "channel", 6, dim=0, dtype=torch.float64)
-    u = wide(x.t()).detach().t()
-    expected = torch.tanh(x) * x
-    expected[:, :4] += (torch.tanh(x) * x)[:, 2:]
-    torch.testing.assert_close(u, expected)
-
-
-def test_trained_breakpoints_follow_the_smoothed_loss():
-    width, shift = 0.1, 0.02
-    module = tb.TMAF((-0.5, 0.2, 1.0), init=(0.0, 0.4, -0.3, 1.0), trainable_grid=width, dtype=torch.float64)
-    fixed = tb.TMAF((-0.5, 0.2, 1.0), init=(0.0, 0.4, -0.3, 1.0), dtype=torch.float64)
-    x = torch.linspace(-3, 3, 600_001, dtype=torch.float64)
-    torch.testing.assert_close(module(x), fixed(x), rtol=1e-12, atol=1e-12)
-    loss = module(x).mean()
-    loss.backward()
-    gaps = module.breakpoints[0].detach().tolist()[1:]
-    assert module.current_grids()[0] == pytest.approx((-0.5, 0.2, 1.0))
-
-    def mean(points):
-        return tb.TMAF(points, init=(0.0, 0.4, -0.3, 1.0), dtype=torch.float64)(x).mean().item()
-
-    # moving all breakpoints is moving the first
-    total = (mean((-0.5 + shift, 0.2 + shift, 1.0 + shift)) - mean((-0.5 - shift, 0.2 - shift, 1.0 - shift))) / (
-        2 * shift
-    )
-    assert module.breakpoints[0].grad[0].item() == pytest.approx(total, rel=1e-3)
-    last = (mean((-0.5, 0.2, 1.0 + shift)) - mean((-0.5, 0.2, 1.0 - shift))) / (2 * shift)
-    assert module.breakpoints[0].grad[2].item() == pytest.approx(last * math.exp(gaps[1]), rel=1e-3)
-    with torch.no_grad():
-        module.breakpoints[0].copy_(torch.tensor([5.0, -20.0, 3.0]))
-    assert list(module.current_grids()[0]) == sorted(module.current_grids()[0])
 
 
 def test_diagnostics_of_a_network():
@@ -370,17 +147,6 @@ def test_infinite_gradients_and_inputs(create_graph):
     assert alpha.isnan()
 
 
-def test_values_of_another_size_are_refused():
-    module = tb.TMAF()
-    module.values[0] = nn.Parameter(torch.ones(2))
-    with pytest.raises(ValueError, match=r"values of diagonal 0 must have shape \(10,\), got \(2,\)"):
-        module(torch.ones(3))
-    module = tb.TMAF(pattern=np.eye(3))
-    module.values[0] = nn.Parameter(torch.ones(2, 10))
-    with pytest.raises(ValueError, match="values"):
-        module(torch.ones(3))
-
-
 @pytest.mark.parametrize("name", ["tmaf", "apl", "comb", "slaf", "pau", "tmaf-rescaled", "arelu", "elsa"])
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
 def test_other_dtypes_are_refused(name, dtype):
@@ -390,15 +156,6 @@ def test_other_dtypes_are_refused(name, dtype):
     for method in methods:
         with pytest.raises(TypeError, match=f"must be a tensor of real floating-point numbers, got {dtype}"):
             method(x)
-
-
-def test_alpha_is_compared_in_its_own_precision():
-    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
-        for alpha in (0.01, 0.99):
-            module = tb.AReLU(alpha, dtype=dtype)
-            module(torch.tensor([-1.0, 2.0])).sum().backward()
-            assert module.alpha.grad.item() == -1.0
-            assert module.diagnostics()["alpha"]["dead"] == 0
 
 
 def test_parameters_stay_connected_when_there_is_nothing_to_do():
@@ -432,38 +189,6 @@ def test_function_transforms(name):
     for k, p in module.named_parameters():
         expected = torch.stack([torch.autograd.grad(module(row).sum(), p)[0] for row in x])
         torch.testing.assert_close(each[k], expected)
-
-
-def test_far_inputs_of_the_comparison_activations():
-    far = torch.tensor([math.inf, -math.inf])
-    assert tb.Comb()(far).tolist() == [math.inf, 0.0]
-    assert tb.APL(a=0.0)(far).tolist() == [math.inf, 0.0]
-    for version in ("A", "B"):
-        pau = tb.PAU(version)
-        x = torch.tensor([1e8, -1e10, 1e30]).requires_grad_()
-        pau(x).sum().backward()
-        exact = copy.deepcopy(pau).double()
-        torch.testing.assert_close(pau(x).double(), exact(x.double()), rtol=1e-5, atol=0)
-        assert torch.isfinite(x.grad).all() and all(torch.isfinite(p.grad).all() for p in pau.parameters())
-
-
-def test_comb_registers_its_functions():
-    module = tb.Comb("affine", functions=[nn.PReLU(), torch.relu])
-    assert {name for name, _ in module.named_parameters()} == {"p", "functions.0.weight"}
-    module.double()(data((3,)))
-    with pytest.raises(TypeError, match="functions must be callable"):
-        tb.Comb("affine", functions=[1, 2])
-
-
-def test_windows_of_trained_breakpoints_do_not_overlap():
-    x = torch.linspace(-3, 3, 400_001, dtype=torch.float64)
-    values = torch.linspace(0, 1, 102) ** 2
-    found = []
-    for width in (0.005, 0.1, 0.4):
-        module = tb.TMAF("uniform", init=values.numpy(), trainable_grid=width, dtype=torch.float64)
-        module(x).mean().backward()
-        found.append(module.breakpoints[0].grad[0].item())
-    assert found == pytest.approx([found[0]] * 3, rel=2e-2)
 
 
 @pytest.mark.slow

@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from tests.torch_bridge.engine_toy import REFERENCE
+from tests.torch_bridge.results import ended
 from torch_bridge import cli
 from torch_bridge.experiments import iat_bases, iat_mesh
 from torch_bridge.experiments.documents import Report, Section, Table
-from torch_bridge.experiments.engine import Results, RunResult, load
+from torch_bridge.experiments.engine import Results, load
 from torch_bridge.experiments.iat_bases_report import Scores, rank_text, task_claims
 from torch_bridge.experiments.iat_runs import FUNCTION, LABELS
 from torch_bridge.experiments.statistics import NOT_SUPPORTED, NOT_TESTED, SUPPORTED, Difference, Sample, by_seed
@@ -30,16 +31,7 @@ def invented(runs, metric, values, seeds=(0, 1, 2)):
     stability = {"loss_jump": 0.1, "gradient_change": 0.2}
     return Results(
         tuple(
-            RunResult(
-                run,
-                seed,
-                None,
-                {**stability, metric: values(run) + 0.001 * (seed - 1)},
-                np.array([1, 2]),
-                np.array([1.0, 0.5]),
-            )
-            for run in runs
-            for seed in seeds
+            ended(run, seed, {**stability, metric: values(run) + 0.001 * (seed - 1)}) for run in runs for seed in seeds
         )
     )
 

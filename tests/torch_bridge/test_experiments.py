@@ -13,9 +13,10 @@ from rich.console import Console
 
 import iatcore
 import torch_bridge as tb
+from tests.torch_bridge.results import ended
 from torch_bridge.experiments import angle, gated, pattern_transfer, variants
 from torch_bridge.experiments.decoupled import DecoupledNetwork
-from torch_bridge.experiments.engine import REGISTRY, ExperimentError, Results, RunResult, from_plain, load, plain
+from torch_bridge.experiments.engine import REGISTRY, ExperimentError, Results, from_plain, load, plain
 from torch_bridge.experiments.iat_pattern import PatternJob, PatternRun
 from torch_bridge.experiments.overrides import override
 from torch_bridge.experiments.statistics import NOT_SUPPORTED, NOT_TESTED, SUPPORTED
@@ -132,7 +133,7 @@ def results_of(numbers):
     settings = gated.GatedSettings(tasks=("function",), variants=("relu", "arelu"))
     runs = {run.variant: run for run in gated.GATED.runs(settings)}
     return [
-        RunResult(runs[variant], seed, None, {"MSE": value, "loss_jump": 0.1}, np.array([1]), np.array([1.0]))
+        ended(runs[variant], seed, {"MSE": value, "loss_jump": 0.1})
         for variant, values in numbers.items()
         for seed, value in enumerate(values)
     ], settings

@@ -144,15 +144,6 @@ def test_mesh(gate: Any, dtype: torch.dtype) -> None:
     assert apart.sum() <= (10 if dtype == torch.float32 else 0)
 
 
-def peak(call: Callable[[], Any]) -> int:
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    call()
-    torch.cuda.synchronize()
-    return torch.cuda.max_memory_allocated() - before
-
-
 @on_gpu
 @pytest.mark.filterwarnings("ignore:TensorFloat32")
 @pytest.mark.parametrize("compiled", [False, True])
@@ -172,7 +163,7 @@ def test_memory_of_a_mesh_does_not_depend_on_its_points(compiled: bool) -> None:
 
         call()
         z.grad = None
-        taken.append(peak(call))
+        taken.append(benchmark.peak_bytes(call))
     assert taken[0] == taken[1] < 10 * z.numel() * 4
 
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 import torch_bridge as tb
+from tests.torch_bridge.results import ended
 from torch_bridge.data import Batches, Images, Scans, catalogue
 from torch_bridge.experiments import arelu_init, arelu_mnist, arelu_published, arelu_transfer, image_runs
 from torch_bridge.experiments import tmaf_functions as functions
@@ -254,7 +255,9 @@ def test_reports(mini, name):
             values = dict(zip(job.evaluate(), metrics, strict=True))
             steps = np.arange(len(losses))
             found.append(
-                RunResult(run, e, None, values, steps, losses[:, e].numpy(), seeds=(0, 1), member=e, state=job.state_dict)
+                RunResult(
+                    run, e, None, values, steps, losses[:, e].numpy(), seeds=(0, 1), member=e, state=job.state_dict
+                )
             )
     report = experiment.report(settings, Results(tuple(found)))
     text = markdown(report)
@@ -271,10 +274,7 @@ def mnist_results(numbers, metric="accuracy", epochs=20, rate=1e-4):
         activations=tuple(numbers), optimizers=("sgd",), learning_rates=(rate,), epochs=epochs, batch_size=128
     )
     of = {run.activation: run for run in runs(settings)}
-    found = {
-        of[a]: [RunResult(of[a], s, None, {metric: v}, np.array([1]), np.array([1.0])) for s, v in enumerate(values)]
-        for a, values in numbers.items()
-    }
+    found = {of[a]: [ended(of[a], s, {metric: v}) for s, v in enumerate(values)] for a, values in numbers.items()}
     return found, of
 
 
@@ -315,12 +315,7 @@ def test_starts_that_end_close():
 
     def found(spread):
         return {
-            run: [
-                RunResult(
-                    run, s, None, {"accuracy": 0.98 + spread * i, "accuracy 1": 0.9}, np.array([1]), np.array([1.0])
-                )
-                for s in range(2)
-            ]
+            run: [ended(run, s, {"accuracy": 0.98 + spread * i, "accuracy 1": 0.9}) for s in range(2)]
             for i, run in enumerate(runs(settings))
         }
 
@@ -362,7 +357,7 @@ def test_functions_that_no_network_learns_tell_nothing(tmaf, verdict):
     experiment = load("tmaf-sine")
     settings = functions.FunctionSettings(dimensions=(6,), activations=("relu", "tmaf"))
     results = [
-        RunResult(run, s, None, {"MSE": v, "test MSE": v}, np.array([1]), np.array([1.0]))
+        ended(run, s, {"MSE": v, "test MSE": v})
         for run, values in zip(functions.runs(settings), ((0.49, 0.495), tmaf), strict=True)
         for s, v in enumerate(values)
     ]

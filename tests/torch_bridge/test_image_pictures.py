@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.torch_bridge.results import ended
 from torch_bridge.experiments.engine import RunResult
 from torch_bridge.experiments.image_activations import build
 from torch_bridge.experiments.image_pictures import attention_figure, first_activation, grad_cam, segmentations_figure
@@ -26,7 +27,7 @@ def finished(run: ImageRun, data: Data, seeds: tuple[int, ...] = (0,)) -> RunRes
     for _ in range(job.total_steps):
         job.step()
     state = job.state_dict()
-    return RunResult(run, 0, None, {}, np.array([1]), np.array([1.0]), seeds, state=lambda: state)
+    return ended(run, 0, {}, seeds=seeds, state=lambda: state)
 
 
 def coloured(activation: str) -> RunResult:
@@ -101,7 +102,7 @@ def test_segmentations_show_the_largest_mask_over_the_epochs():
 
 
 def test_pictures_need_the_state():
-    gone = RunResult(ImageRun("cifar10", "squeezenet", "relu"), 0, None, {}, np.array([1]), np.array([1.0]), (0,))
+    gone = ended(ImageRun("cifar10", "squeezenet", "relu"), 0, {}, seeds=(0,))
     with pytest.raises(ValueError, match=r"checkpoint of squeezenet-relu-sgd-0\.01, seed 0, is not there any more"):
         grad_cam(gone)
 

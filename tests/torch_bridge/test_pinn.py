@@ -4,15 +4,15 @@ import io
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from scipy.integrate import quad
 
 import torch_bridge as tb
+from tests.torch_bridge.results import ended
 from torch_bridge.experiments import pinn
-from torch_bridge.experiments.engine import ExperimentError, Results, RunResult, load
+from torch_bridge.experiments.engine import ExperimentError, Results, load
 from torch_bridge.experiments.overrides import override
 from torch_bridge.experiments.pinn_equations import EQUATIONS, VISCOSITY, Equation, burgers, derivatives
 from torch_bridge.experiments.pinn_features import (
@@ -363,13 +363,10 @@ def invented(values, seeds=(0, 1, 2)):
     settings = replace(SMALL, equations=("poisson-1d", "poisson-2d"), forms=("strong", "variational"))
     return Results(
         tuple(
-            RunResult(
+            ended(
                 run,
                 seed,
-                None,
                 {RELATIVE: values(run) * (1 + 0.01 * seed), SQUARED: 1e-5, SECOND: 1.0, OBJECTIVE: 50.0},
-                np.array([1, 2]),
-                np.array([1.0, 0.5]),
                 seconds=0.1 * run.steps,
             )
             for run in pinn.runs(settings)
@@ -405,7 +402,7 @@ def test_the_best_rate_counts_by_its_objective():
     def result(rate, seed=0):
         objective, error = metrics[rate]
         values = {OBJECTIVE: objective, RELATIVE: error}
-        return RunResult(replace(run, learning_rate=rate), seed, None, values, np.array([1]), np.array([1.0]))
+        return ended(replace(run, learning_rate=rate), seed, values)
 
     def chosen(*runs):
         (cell,) = network_cells(Results(runs)).values()

@@ -11,6 +11,7 @@ import torch
 
 from iatcore import gates
 from tests.torch_bridge import triton_tools
+from tests.torch_bridge.samples import data
 from tests.torch_bridge.triton_tools import DTYPES, GPU, LETTERS, poison
 from torch_bridge.ops.iat_mesh import reference
 
@@ -29,10 +30,6 @@ def kernels(monkeypatch):
     """The module under the interpreter; memory that it takes for results is full of nan."""
     poison(monkeypatch)
     return triton_tools.interpreted(NAME)
-
-
-def data(shape, dtype, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
 def dyadic(shape, dtype, seed=0):

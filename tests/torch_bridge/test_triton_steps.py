@@ -11,6 +11,7 @@ import torch
 
 from iatcore.steps import Bands
 from tests.torch_bridge import triton_tools
+from tests.torch_bridge.samples import data
 from tests.torch_bridge.triton_tools import DTYPES, GPU, LETTERS, poison
 from torch_bridge.ops.steps import reference
 from torch_bridge.ops.steps.reference import Layout
@@ -37,10 +38,6 @@ def kernels(monkeypatch):
     """The module under the interpreter; memory that it takes for results is full of nan."""
     poison(monkeypatch)
     return triton_tools.interpreted(NAME)
-
-
-def data(shape, dtype, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
 def rounded(bands, dtype):

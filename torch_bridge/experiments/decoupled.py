@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import torch_bridge as tb
-from torch_bridge.experiments.variants import Question, VariantRun, Variants, VariantSettings, quick
+from torch_bridge.experiments.variants import Question, VariantRun, Variants, VariantSettings, quick, shared
 from torch_bridge.train.ensemble import ensemble_mlp
 
 Q = "pwq"
@@ -38,13 +38,6 @@ class DecoupledNetwork(nn.Module):
         return self.linear[-1](z)
 
 
-def _coupled(make: Callable[[int], nn.Module]):
-    def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
-        return ensemble_mlp(widths, make, generators, batch_norm=run.batch_norm)
-
-    return build
-
-
 def _decoupled(make: Callable[[int], nn.Module], train_pattern: bool):
     def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
         linear, pattern = (ensemble_mlp(widths, make, generators, batch_norm=run.batch_norm) for _ in range(2))
@@ -62,10 +55,10 @@ def _mesh(width: int) -> nn.Module:
 
 
 BUILD = {
-    "coupled": _coupled(_exact("fourier")),
+    "coupled": shared(_exact("fourier")),
     "frozen": _decoupled(_exact("fourier"), False),
     "both": _decoupled(_exact("fourier"), True),
-    "coupled-pwl": _coupled(_exact("pwl")),
+    "coupled-pwl": shared(_exact("pwl")),
     "both-pwl": _decoupled(_exact("pwl"), True),
     "mesh-both": _decoupled(_mesh, True),
 }

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import nn
 
 import torch_bridge as tb
-from torch_bridge.experiments.variants import PerMember, Question, VariantRun, Variants, VariantSettings, quick
-from torch_bridge.train.ensemble import ensemble_mlp
+from torch_bridge.experiments.variants import Question, Variants, VariantSettings, per_member, quick, shared
 
 P, Q = "fourier", "pwq"
 
-
-def _each(make: Callable[[int], nn.Module]):
-    def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
-        return ensemble_mlp(
-            widths, lambda width: PerMember(make(width), len(generators)), generators, batch_norm=run.batch_norm
-        )
-
-    return build
-
-
-def _shared(make: Callable[[int], nn.Module]):
-    def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
-        return ensemble_mlp(widths, make, generators, batch_norm=run.batch_norm)
-
-    return build
-
-
 BUILD = {
-    "relu": _shared(lambda width: nn.ReLU()),
-    "arelu": _each(lambda width: tb.AReLU()),
-    "tmaf": _each(lambda width: tb.TMAF()),
-    "iat-relu": _shared(lambda width: tb.IATReLU(width, width, P, Q)),
-    "iat-arelu": _each(lambda width: tb.TrainableIAT(width, width, P, Q, gate=tb.AReLU(), trainable=())),
-    "iat-slopes": _each(lambda width: tb.TrainableIAT(width, width, P, Q, trainable=("slopes",))),
-    "iat-tmaf": _each(lambda width: tb.TrainableIAT(width, width, P, Q, gate=tb.TMAF(), trainable=())),
+    "relu": shared(lambda width: nn.ReLU()),
+    "arelu": per_member(lambda width: tb.AReLU()),
+    "tmaf": per_member(lambda width: tb.TMAF()),
+    "iat-relu": shared(lambda width: tb.IATReLU(width, width, P, Q)),
+    "iat-arelu": per_member(lambda width: tb.TrainableIAT(width, width, P, Q, gate=tb.AReLU(), trainable=())),
+    "iat-slopes": per_member(lambda width: tb.TrainableIAT(width, width, P, Q, trainable=("slopes",))),
+    "iat-tmaf": per_member(lambda width: tb.TrainableIAT(width, width, P, Q, gate=tb.TMAF(), trainable=())),
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
 
 from torch_bridge.experiments.documents import Report
 from torch_bridge.experiments.engine import Experiment, Preset, Results, Together
@@ -16,9 +15,9 @@ from torch_bridge.experiments.iat_runs import (
     SCALARS,
     TASKS,
     IATRun,
+    NetworkSettings,
     alike,
     check_choices,
-    check_network,
     make_run,
     start,
     start_together,
@@ -29,7 +28,18 @@ FAMILIES = ("rect", "pwl", "pwq", "fourier", "pwl-w", "rect-w")
 
 
 @dataclass(frozen=True)
-class BasesSettings:
+class _Compared:
+    """The first fields of :class:`BasesSettings`."""
+
+    tasks: tuple[str, ...] = TASKS
+    inputs: tuple[str, ...] = FAMILIES
+    outputs: tuple[str, ...] = FAMILIES
+    scalars: tuple[str, ...] = tuple(SCALARS)
+    mesh: int | None = None
+
+
+@dataclass(frozen=True)
+class BasesSettings(NetworkSettings, _Compared):
     """Everything that the tables depend on, seeds apart.
 
     Attributes:
@@ -37,38 +47,8 @@ class BasesSettings:
         inputs, outputs: families of p and q; every pair of them is trained.
         scalars: ``relu``, ``tanh``, ``sigmoid``.
         mesh: M >= 1 of IAT (12), 500 in the paper; None is the exact transform.
-        layout: of the families that have it (``haar``, ``centred``, ...); None is each family's default.
-        side: data are a ``side * side`` mesh of [-1, 1]^2 with its edges, side >= 2.
-        frequency: k > 0 of ``sin(k pi x) sin(k pi y)``.
-        data_seed: of the labels, >= 0; all runs learn the same ones.
-        hidden_layers, width: of the network, >= 1.
-        batch_norm: before each activation.
-        steps: of the optimiser, >= 1.
-        learning_rate: at the first step, > 0.
-        optimizer: ``adam``, or ``sgd`` with momentum 0.9.
-        schedule: ``cosine`` takes the rate to 0, ``constant`` leaves it.
-        batch_size: points a step, >= 1; None takes all.
-        precision: ``float32``, ``float64`` or ``mixed``.
+        others: as in :class:`~torch_bridge.experiments.iat_runs.NetworkSettings`.
     """
-
-    tasks: tuple[str, ...] = TASKS
-    inputs: tuple[str, ...] = FAMILIES
-    outputs: tuple[str, ...] = FAMILIES
-    scalars: tuple[str, ...] = tuple(SCALARS)
-    mesh: int | None = None
-    layout: str | None = None
-    side: int = 50
-    frequency: float = 3.0
-    data_seed: int = 0
-    hidden_layers: int = 3
-    width: int = 30
-    batch_norm: bool = True
-    steps: int = 4000
-    learning_rate: float = 2e-2
-    optimizer: Literal["adam", "sgd"] = "adam"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    batch_size: int | None = None
-    precision: Literal["float32", "float64", "mixed"] = "float32"
 
     def __post_init__(self) -> None:
         check_choices("tasks", self.tasks, TASKS)
@@ -77,7 +57,7 @@ class BasesSettings:
         check_choices("scalars", self.scalars, tuple(SCALARS), empty=True)
         if self.mesh is not None and self.mesh < 1:
             raise ValueError(f"mesh must be none or at least 1, got {self.mesh}")
-        check_network(self)
+        super().__post_init__()
 
 
 def runs(settings: BasesSettings) -> Sequence[IATRun]:

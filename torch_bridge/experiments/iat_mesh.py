@@ -20,9 +20,9 @@ from torch_bridge.experiments.iat_runs import (
     METRICS,
     TASKS,
     IATRun,
+    NetworkSettings,
     alike,
     check_choices,
-    check_network,
     make_run,
     start,
     start_together,
@@ -42,7 +42,18 @@ BEST_RATIO = 2
 
 
 @dataclass(frozen=True)
-class MeshSettings:
+class _Compared:
+    """The first fields of :class:`MeshSettings`."""
+
+    tasks: tuple[str, ...] = TASKS
+    ratios: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    exact: bool = True
+    input_basis: Literal["rect", "pwl", "pwq", "fourier", "rect-w", "pwl-w"] = "fourier"
+    output_basis: Literal["rect", "pwl", "pwq", "fourier", "rect-w", "pwl-w"] = "pwq"
+
+
+@dataclass(frozen=True)
+class MeshSettings(NetworkSettings, _Compared):
     """Everything that the figure depends on, seeds apart.
 
     Attributes:
@@ -50,45 +61,18 @@ class MeshSettings:
         ratios: M / width, each >= 1.
         exact: also train the exact transform.
         input_basis, output_basis: families of p and q.
-        layout: of the families that have it; None is each family's default.
-        side: data are a ``side * side`` mesh of [-1, 1]^2 with its edges, side >= 2.
-        frequency: k > 0 of ``sin(k pi x) sin(k pi y)``.
-        data_seed: of the labels, >= 0; all runs learn the same ones.
-        hidden_layers, width: of the network, >= 1.
-        batch_norm: before each activation.
-        steps: of the optimiser, >= 1.
-        learning_rate: at the first step, > 0.
-        optimizer: ``adam``, or ``sgd`` with momentum 0.9.
-        schedule: ``cosine`` takes the rate to 0, ``constant`` leaves it.
-        batch_size: points a step, >= 1; None takes all.
-        precision: ``float32``, ``float64`` or ``mixed``.
+        others: as in :class:`~torch_bridge.experiments.iat_runs.NetworkSettings`; the network is deep and narrow.
     """
 
-    tasks: tuple[str, ...] = TASKS
-    ratios: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    exact: bool = True
-    input_basis: Literal["rect", "pwl", "pwq", "fourier", "rect-w", "pwl-w"] = "fourier"
-    output_basis: Literal["rect", "pwl", "pwq", "fourier", "rect-w", "pwl-w"] = "pwq"
-    layout: str | None = None
-    side: int = 50
-    frequency: float = 3.0
-    data_seed: int = 0
     hidden_layers: int = 10
     width: int = 10
-    batch_norm: bool = True
-    steps: int = 4000
-    learning_rate: float = 2e-2
-    optimizer: Literal["adam", "sgd"] = "adam"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    batch_size: int | None = None
-    precision: Literal["float32", "float64", "mixed"] = "float32"
 
     def __post_init__(self) -> None:
         check_choices("tasks", self.tasks, TASKS)
         check_choices("ratios", self.ratios, empty=self.exact)
         if any(ratio < 1 for ratio in self.ratios):
             raise ValueError(f"ratios must be at least 1, got {', '.join(map(str, self.ratios))}")
-        check_network(self)
+        super().__post_init__()
 
     @property
     def meshes(self) -> dict[str, int | None]:

@@ -29,6 +29,47 @@ LAYOUTS = tuple(dict.fromkeys(layout for layouts in FAMILIES.values() for layout
 
 
 @dataclass(frozen=True)
+class NetworkSettings:
+    """What all runs of an experiment of IAT section 5 have in common.
+
+    Derive as ``class Settings(NetworkSettings, Own)``: the fields of ``Own`` then come first.
+
+    Attributes:
+        layout: of the families that have it (``haar``, ``centred``, ...); None is each family's default.
+        side: data are a ``side * side`` mesh of [-1, 1]^2 with its edges, side >= 2.
+        frequency: k > 0 of ``sin(k pi x) sin(k pi y)``.
+        data_seed: of the labels, >= 0; all runs learn the same ones.
+        hidden_layers, width: of the network, >= 1.
+        batch_norm: before each activation.
+        steps: of the optimiser, >= 1.
+        learning_rate: at the first step, > 0.
+        optimizer: ``adam``, or ``sgd`` with momentum 0.9.
+        schedule: ``cosine`` takes the rate to 0, ``constant`` leaves it.
+        batch_size: points a step, >= 1; None takes all.
+        precision: ``float32``, ``float64`` or ``mixed``.
+    """
+
+    layout: str | None = None
+    side: int = 50
+    frequency: float = 3.0
+    data_seed: int = 0
+    hidden_layers: int = 3
+    width: int = 30
+    batch_norm: bool = True
+    steps: int = 4000
+    learning_rate: float = 2e-2
+    optimizer: Literal["adam", "sgd"] = "adam"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    batch_size: int | None = None
+    precision: Literal["float32", "float64", "mixed"] = "float32"
+
+    def __post_init__(self) -> None:
+        if self.layout is not None and self.layout not in LAYOUTS:
+            raise ValueError(f"layout must be none or one of {', '.join(LAYOUTS)}, got {self.layout!r}")
+        check_network(self)
+
+
+@dataclass(frozen=True)
 class IATRun:
     """A fully connected network on one of the two tasks.
 
@@ -83,7 +124,7 @@ def make_run(settings: Any, task: str, activation: str = IAT, **own: Any) -> IAT
 
 
 def check_network(settings: Any) -> None:
-    """Check the fields that experiments share with :class:`IATRun`.
+    """Check mesh, function, size and training of networks: fields named as in :class:`NetworkSettings`.
 
     Raises:
         ValueError: names the field, the range and what came.
@@ -94,8 +135,6 @@ def check_network(settings: Any) -> None:
             raise ValueError(f"{name} must be at least {bound}, got {getattr(settings, name)}")
     if not (math.isfinite(settings.frequency) and settings.frequency > 0):
         raise ValueError(f"frequency must be positive and finite, got {settings.frequency}")
-    if settings.layout is not None and settings.layout not in LAYOUTS:
-        raise ValueError(f"layout must be none or one of {', '.join(LAYOUTS)}, got {settings.layout!r}")
     recipe(settings)
 
 

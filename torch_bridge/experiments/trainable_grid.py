@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import nn
 
 import torch_bridge as tb
 from iatcore import gates
-from torch_bridge.experiments.variants import PerMember, Question, VariantRun, Variants, VariantSettings, quick
-from torch_bridge.train.ensemble import ensemble_mlp
+from torch_bridge.experiments.variants import Question, Variants, VariantSettings, per_member, quick
 
 GRID = (-0.75, 0.0, 0.75)
 START = gates.tmaf(GRID, (0.0, 0.0, 1.0, 1.0))
@@ -21,25 +19,16 @@ WIDTH = 0.1
 P, Q = "pwl", "pwq"
 
 
-def _each(make: Callable[[int], nn.Module]):
-    def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
-        return ensemble_mlp(
-            widths, lambda width: PerMember(make(width), len(generators)), generators, batch_norm=run.batch_norm
-        )
-
-    return build
-
-
 def _iat(*parts: tb.nn.trainable.Part) -> Callable[[int], nn.Module]:
     return lambda width: tb.TrainableIAT(width, width, P, Q, gate=START, trainable=parts)
 
 
 BUILD = {
-    "iat-relu": _each(_iat()),
-    "iat-slopes": _each(_iat("slopes")),
-    "iat-grid": _each(_iat("slopes", "breakpoints")),
-    "tmaf-fixed": _each(lambda width: tb.TMAF(list(GRID))),
-    "tmaf-surrogate": _each(lambda width: tb.TMAF(list(GRID), trainable_grid=WIDTH)),
+    "iat-relu": per_member(_iat()),
+    "iat-slopes": per_member(_iat("slopes")),
+    "iat-grid": per_member(_iat("slopes", "breakpoints")),
+    "tmaf-fixed": per_member(lambda width: tb.TMAF(list(GRID))),
+    "tmaf-surrogate": per_member(lambda width: tb.TMAF(list(GRID), trainable_grid=WIDTH)),
 }
 
 

@@ -20,6 +20,7 @@ from torch_bridge.experiments.iat_runs import (
     METRICS,
     TASKS,
     check_choices,
+    check_network,
     label_accuracies,
     label_losses,
     make_task,
@@ -27,7 +28,7 @@ from torch_bridge.experiments.iat_runs import (
     squared_errors,
 )
 from torch_bridge.experiments.statistics import NOT_TESTED, Claim, Difference, Sample, metric_by_seed, undertrained
-from torch_bridge.train.ensemble import EnsembleJob
+from torch_bridge.train.ensemble import EnsembleJob, ensemble_mlp
 
 Build = Callable[["VariantRun", Sequence[int], Sequence[torch.Generator]], nn.Module]
 """``build(run, widths, generators)``: an ensemble, (E, n, d) to (E, n, outputs)."""
@@ -71,12 +72,7 @@ class VariantSettings:
             object.__setattr__(self, "variants", self.known)
         check_choices("tasks", self.tasks, TASKS)
         check_choices("variants", self.variants, self.known)
-        for name, bound in {"side": 2, "data_seed": 0, "hidden_layers": 1, "width": 1}.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} must be at least {bound}, got {getattr(self, name)}")
-        if not (math.isfinite(self.frequency) and self.frequency > 0):
-            raise ValueError(f"frequency must be positive and finite, got {self.frequency}")
-        recipe(self)
+        check_network(self)
 
 
 @dataclass(frozen=True)
@@ -237,6 +233,24 @@ class PerMember(nn.Module):
             args = (x[e],) if pattern_from is None else (x[e], pattern_from[e])
             outputs.append(functional_call(self._module[0], values, args))
         return torch.stack(outputs)
+
+
+def shared(make: Callable[[int], nn.Module]) -> Build:
+    """Networks whose activation ``make(width)``, without parameters, is one module for all members."""
+
+    def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Sequential:
+        return ensemble_mlp(widths, make, generators, batch_norm=run.batch_norm)
+
+    return build
+
+
+def per_member(make: Callable[[int], nn.Module]) -> Build:
+    """Networks whose activation ``make(width)`` may have parameters: every member trains its own."""
+
+    def build(run: VariantRun, widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Module:
+        return shared(lambda width: PerMember(make(width), len(generators)))(run, widths, generators)
+
+    return build
 
 
 def quick(settings: Any, **changes: Any) -> Any:

@@ -17,7 +17,7 @@ formula, IAT (12), makes in float32, and never twice as much. Second derivatives
 float64 for every input.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -120,15 +120,25 @@ def serves(p: Basis, q: Basis, gate: Gate) -> bool:
     return True
 
 
+def served(transform: Any, serves: Callable[[Basis, Basis, Gate], bool]) -> tuple[Basis, Basis, Slopes]:
+    """The bases p, q and the gate of a transform.
+
+    Raises:
+        ValueError: ``serves`` refuses them.
+    """
+    p, q, gate = transform.p, transform.q, transform.gate
+    if not serves(p, q, gate):
+        raise ValueError(f"no kernel for {p!r}, {q!r}, {gate!r}")
+    return p, q, gate_slopes(gate)
+
+
 def prepare(transform: Any, device: torch.device | str, dtype: torch.dtype) -> Tables:
     """The constants for inputs of a dtype on a device; ``transform`` has the bases p, q and the gate.
 
     Raises:
         ValueError: bases or a gate that :func:`serves` refuses.
     """
-    p, q, gate = transform.p, transform.q, gate_slopes(transform.gate)
-    if not serves(p, q, transform.gate):
-        raise ValueError(f"no kernel for {p!r}, {q!r}, {transform.gate!r}")
+    p, q, gate = served(transform, serves)
     kind = torch.float64 if dtype == torch.float64 else torch.float32
     frame = refine(p.knots, q.knots)
     lengths = widths(frame)

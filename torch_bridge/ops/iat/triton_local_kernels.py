@@ -137,13 +137,18 @@ def moment(
 
 
 @triton.jit
-def row_size(rows, count, columns, ROWS: tl.constexpr, OUTS: tl.constexpr, like):
-    """Largest modulus of each row, (ROWS, 1) in the dtype of ``like``; inf if an entry is nan or inf."""
+def row_units(rows, count, columns, ROWS: tl.constexpr, OUTS: tl.constexpr, like):
+    """Of each row, (ROWS, 1), powers of two near 1 / m and near m, m its largest modulus, and whether m is finite.
+
+    The powers have the dtype of ``like``; they mean nothing where an entry is nan or inf.
+    """
     size = tl.zeros([ROWS, OUTS], like.dtype.element_ty)
     for j in range(0, count, OUTS):
         x = tl.abs(tl.load(rows + (j + columns), mask=j + columns < count, other=0.0).to(like.dtype.element_ty))
         size = tl.maximum(size, tl.where(x < float("inf"), x, float("inf")))
-    return tl.max(size, axis=1, keep_dims=True)
+    size = tl.max(size, axis=1, keep_dims=True)
+    unit, back = power_of_two(size)
+    return unit, back, size < float("inf")
 
 
 @triton.jit
@@ -192,6 +197,70 @@ def test_coefficients(kind, tests, DEGREE: tl.constexpr):
     return q0, q1, q2
 
 
+# -- crossings ------------------------------------------------------------------------------------------------------
+
+
+@triton.jit
+def crossing(DEGREE: tl.constexpr, NUMBER: tl.constexpr, f0, f1, f2):
+    """t, 1 - t and ``df/dt`` (up to sign) of a sign change in (0, 1), and whether there is one.
+
+    NUMBER 0 is a single root or the low one of two, 1 the high one.
+    """
+    if DEGREE == 1:
+        crossed = ((f0 < 0.0) & (f1 > 0.0)) | ((f0 > 0.0) & (f1 < 0.0))
+        a0, a1 = tl.where(crossed, f0, 1.0), tl.where(crossed, f1, -1.0)
+        inverse = 1.0 / (a0 - a1)
+        return a0 * inverse, -(a1 * inverse), f1 - f0, crossed
+    else:
+        low, high = tl.minimum(tl.minimum(f0, f1), f2), tl.maximum(tl.maximum(f0, f1), f2)
+        mixed = (low < 0.0) & (high > 0.0)
+        unit, back = power_of_two(tl.maximum(high, -low))
+        a0, a1 = tl.where(mixed, f0 * unit, 1.0), tl.where(mixed, f1 * unit, 0.0)
+        a2 = tl.where(mixed, f2 * unit, -1.0)
+        r, r_rest, r_2, r_2_rest, use_high, radius, _ = quadratic_roots(a0, a1, a2)
+        single = (a0 > 0.0) ^ (a2 > 0.0)
+        if NUMBER == 0:
+            use_high = single & use_high
+            crossed = mixed & (radius > 0.0)
+        else:
+            use_high = ~single
+            crossed = mixed & (radius > 0.0) & use_high
+        t, rest = tl.where(use_high, r_2, r), tl.where(use_high, r_2_rest, r_rest)
+        return tl.where(crossed, t, 0.0), tl.where(crossed, rest, 1.0), 2.0 * radius * back, crossed
+
+
+@triton.jit
+def zero_ends(DEGREE: tl.constexpr, f0, f1, f2, start_size, end_size):
+    """Whether f counts as 0 at the start and at the end of a piece; the sizes are those of :func:`end_sizes`."""
+    last = f1
+    if DEGREE == 2:
+        last = f2
+    return tl.abs(f0) <= start_size * NEAR, tl.abs(last) <= end_size * NEAR
+
+
+@triton.jit
+def counted_crossing(DEGREE: tl.constexpr, NUMBER: tl.constexpr, f0, f1, f2, at_start, at_end):
+    """t, 1 - t, ``df/dt`` (up to sign) and weight of one of the 2 + DEGREE places where f may cross 0 on a piece.
+
+    NUMBER 0 is the start and 1 the end, which weigh one half where f is 0 there; 2 and 3 are the roots between, which
+    weigh 1. What is no crossing, lies too near to an end that counts, or has no slope weighs 0.
+    """
+    if NUMBER == 0:
+        t, rest, weight = f0 * 0.0, f0 * 0.0 + 1.0, tl.where(at_start, 0.5, 0.0)
+        slope = (f1 - f0) * DEGREE
+    elif NUMBER == 1:
+        t, rest, weight = f0 * 0.0 + 1.0, f0 * 0.0, tl.where(at_end, 0.5, 0.0)
+        if DEGREE == 1:
+            slope = f1 - f0
+        else:
+            slope = (f2 - f1) * DEGREE
+    else:
+        t, rest, slope, crossed = crossing(DEGREE, NUMBER - 2, f0, f1, f2)
+        crossed = crossed & ~((at_start & (t <= CLOSE)) | (at_end & (rest <= CLOSE)))
+        weight = tl.where(crossed, 1.0, 0.0)
+    return t, rest, slope, tl.where(slope != 0.0, weight, 0.0)
+
+
 # -- kernels --------------------------------------------------------------------------------------------------------
 
 
@@ -219,13 +288,11 @@ def apply_kernel(
     columns = tl.arange(0, OUTS)[None, :]
     inside = tl.minimum(row, batch - 1)
     z_rows, h_rows = z + inside * z_stride, h + inside * h_stride
-    size = row_size(z_rows, z_size, columns, ROWS, OUTS, rule)
-    unit, back = power_of_two(size)
-    finite, h_unit = size < float("inf"), unit
+    unit, back, finite = row_units(z_rows, z_size, columns, ROWS, OUTS, rule)
+    h_unit = unit
     if not SAME:
-        size = row_size(h_rows, h_size, columns, ROWS, OUTS, rule)
-        finite = finite & (size < float("inf"))
-        h_unit, back = power_of_two(size)
+        h_unit, back, h_finite = row_units(h_rows, h_size, columns, ROWS, OUTS, rule)
+        finite = finite & h_finite
     # a row of nan takes part as zeros
     unit, h_unit = tl.where(finite, unit, 0.0), tl.where(finite, h_unit, 0.0)
     base, jump = tl.load(slopes), tl.load(slopes + 1)
@@ -274,13 +341,10 @@ def second_kernel(
     columns = tl.arange(0, OUTS)[None, :]
     inside = tl.minimum(row, batch - 1)
     z_rows, g_rows, v_rows = z + inside * z_stride, g + inside * g_stride, v + inside * v_stride
-    size = row_size(z_rows, z_size, columns, ROWS, OUTS, tests)
-    g_largest = row_size(g_rows, g_size, columns, ROWS, OUTS, tests)
-    v_largest = row_size(v_rows, z_size, columns, ROWS, OUTS, tests)
-    finite = (size < float("inf")) & (g_largest < float("inf")) & (v_largest < float("inf"))
-    unit, _ = power_of_two(size)
-    g_unit, g_back = power_of_two(g_largest)
-    v_unit, v_back = power_of_two(v_largest)
+    unit, _, finite = row_units(z_rows, z_size, columns, ROWS, OUTS, tests)
+    g_unit, g_back, g_finite = row_units(g_rows, g_size, columns, ROWS, OUTS, tests)
+    v_unit, v_back, v_finite = row_units(v_rows, z_size, columns, ROWS, OUTS, tests)
+    finite = finite & g_finite & v_finite
     z_unit = tl.where(finite, unit, 0.0)
     g_unit, v_unit = tl.where(finite, g_unit, 0.0), tl.where(finite, v_unit, 0.0)
     jump = tl.load(jump_at)
@@ -296,57 +360,13 @@ def second_kernel(
             v0, v1, v2 = coefficients(v_rows, v_unit, start, kind, z_offsets, z_weights, Z_DEGREE, Z_TERMS)
             g0, g1, g2 = coefficients(g_rows, g_unit, g_start, kind, g_offsets, g_weights, G_DEGREE, G_TERMS)
             size_0, size_1 = end_sizes(z_rows, z_unit, start, kind, z_offsets, z_weights, Z_DEGREE, Z_TERMS)
-            last = f1
-            if Z_DEGREE == 2:
-                last = f2
-            at_start, at_end = tl.abs(f0) <= size_0 * NEAR, tl.abs(last) <= size_1 * NEAR
-            slope_0, slope_1 = (f1 - f0) * Z_DEGREE, (last - f1) * Z_DEGREE
-            if Z_DEGREE == 1:
-                slope_1 = slope_0
+            at_start, at_end = zero_ends(Z_DEGREE, f0, f1, f2, size_0, size_1)
             for i in tl.static_range(2 + Z_DEGREE):
-                if i == 0:
-                    t, rest, weight = f0 * 0.0, f0 * 0.0 + 1.0, tl.where(at_start, 0.5, 0.0)
-                    slope = slope_0
-                elif i == 1:
-                    t, rest, weight = f0 * 0.0 + 1.0, f0 * 0.0, tl.where(at_end, 0.5, 0.0)
-                    slope = slope_1
-                else:
-                    t, rest, slope, crossed = crossing(Z_DEGREE, i - 2, f0, f1, f2)
-                    crossed = crossed & ~((at_start & (t <= CLOSE)) | (at_end & (rest <= CLOSE)))
-                    weight = tl.where(crossed, 1.0, 0.0)
+                t, rest, slope, weight = counted_crossing(Z_DEGREE, i, f0, f1, f2, at_start, at_end)
                 value = polynomial(G_DEGREE, g0, g1, g2, t, rest) * polynomial(Z_DEGREE, v0, v1, v2, t, rest)
                 value = value * polynomial(Z_DEGREE, p0, p1, p2, t, rest)
-                some = (slope != 0.0) & (weight > 0.0)
+                some = weight > 0.0
                 total += tl.where(some, value * weight / tl.where(some, tl.abs(slope), 1.0), 0.0)
         result = tl.where(finite, jump * total * unit * g_back * v_back, float("nan"))
         wanted = (row < batch) & (first + columns < z_size)
         tl.store(out + row * z_size + (first + columns), result.to(out.dtype.element_ty), mask=wanted)
-
-
-@triton.jit
-def crossing(DEGREE: tl.constexpr, NUMBER: tl.constexpr, f0, f1, f2):
-    """t, 1 - t and ``df/dt`` (up to sign) of a sign change in (0, 1), and whether there is one.
-
-    NUMBER 0 is a single root or the low one of two, 1 the high one.
-    """
-    if DEGREE == 1:
-        crossed = ((f0 < 0.0) & (f1 > 0.0)) | ((f0 > 0.0) & (f1 < 0.0))
-        a0, a1 = tl.where(crossed, f0, 1.0), tl.where(crossed, f1, -1.0)
-        inverse = 1.0 / (a0 - a1)
-        return a0 * inverse, -(a1 * inverse), f1 - f0, crossed
-    else:
-        low, high = tl.minimum(tl.minimum(f0, f1), f2), tl.maximum(tl.maximum(f0, f1), f2)
-        mixed = (low < 0.0) & (high > 0.0)
-        unit, back = power_of_two(tl.maximum(high, -low))
-        a0, a1 = tl.where(mixed, f0 * unit, 1.0), tl.where(mixed, f1 * unit, 0.0)
-        a2 = tl.where(mixed, f2 * unit, -1.0)
-        r, r_rest, r_2, r_2_rest, use_high, radius, _ = quadratic_roots(a0, a1, a2)
-        single = (a0 > 0.0) ^ (a2 > 0.0)
-        if NUMBER == 0:
-            use_high = single & use_high
-            crossed = mixed & (radius > 0.0)
-        else:
-            use_high = ~single
-            crossed = mixed & (radius > 0.0) & use_high
-        t, rest = tl.where(use_high, r_2, r), tl.where(use_high, r_2_rest, r_rest)
-        return tl.where(crossed, t, 0.0), tl.where(crossed, rest, 1.0), 2.0 * radius * back, crossed

@@ -29,7 +29,7 @@ from iatcore import Basis, Gate
 from iatcore.gram import gram
 from iatcore.plan import refine, waves, widths
 
-from .triton_local import DEGREE, MOST_TERMS, Piece, gate_slopes, pieces_of, terms, unit_columns
+from .triton_local import DEGREE, MOST_TERMS, Piece, pieces_of, served, terms, unit_columns
 from .triton_local_waves_kernels import harmonics_kernel, pieces_kernel, second_waves_kernel
 
 MOST_FREQUENCY = 512
@@ -78,9 +78,7 @@ def prepare(transform: Any, device: torch.device | str, dtype: torch.dtype) -> T
     Raises:
         ValueError: bases or a gate that :func:`serves` refuses.
     """
-    p, q, gate = transform.p, transform.q, gate_slopes(transform.gate)
-    if not serves(p, q, transform.gate):
-        raise ValueError(f"no kernel for {p!r}, {q!r}, {transform.gate!r}")
+    p, q, gate = served(transform, serves)
 
     def table(values: Any, kind: torch.dtype = torch.float64) -> Tensor:
         return torch.tensor(np.asarray(values, dtype=np.float64), dtype=kind, device=device).contiguous()

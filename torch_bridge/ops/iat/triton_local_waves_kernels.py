@@ -4,15 +4,13 @@ import triton
 import triton.language as tl
 
 from .triton_local_kernels import (
-    CLOSE,
-    NEAR,
     coefficients,
-    crossing,
+    counted_crossing,
     end_sizes,
     polynomial,
     positive_set,
-    power_of_two,
-    row_size,
+    row_units,
+    zero_ends,
 )
 from .triton_waves_kernels import PI, sine_cosine
 
@@ -177,13 +175,11 @@ def harmonics_kernel(
     columns = tl.arange(0, WAVES)[None, :]
     inside = tl.minimum(row, batch - 1)
     z_rows, h_rows = z + inside * z_stride, h + inside * h_stride
-    size = row_size(z_rows, z_size, columns, ROWS, WAVES, weights)
-    unit, back = power_of_two(size)
-    finite, h_unit = size < float("inf"), unit
+    unit, back, finite = row_units(z_rows, z_size, columns, ROWS, WAVES, weights)
+    h_unit = unit
     if not SAME:
-        size = row_size(h_rows, z_size, columns, ROWS, WAVES, weights)
-        finite = finite & (size < float("inf"))
-        h_unit, back = power_of_two(size)
+        h_unit, back, h_finite = row_units(h_rows, z_size, columns, ROWS, WAVES, weights)
+        finite = finite & h_finite
     unit, h_unit = tl.where(finite, unit, 0.0), tl.where(finite, h_unit, 0.0)
     k = tl.program_id(1) * WAVES + columns
     frequency = tl.load(frequencies + k, mask=k < count, other=0.0)
@@ -236,11 +232,9 @@ def pieces_kernel(
     columns, k = tl.arange(0, OUTS)[None, :], tl.arange(0, WAVES)[None, :]
     inside = tl.minimum(row, batch - 1)
     z_rows, h_rows = z + inside * z_stride, h + inside * h_stride
-    size = row_size(z_rows, z_size, columns, ROWS, OUTS, weights)
-    h_largest = row_size(h_rows, h_size, k, ROWS, WAVES, weights)
-    finite = (size < float("inf")) & (h_largest < float("inf"))
-    unit, _ = power_of_two(size)
-    h_unit, back = power_of_two(h_largest)
+    unit, _, finite = row_units(z_rows, z_size, columns, ROWS, OUTS, weights)
+    h_unit, back, h_finite = row_units(h_rows, h_size, k, ROWS, WAVES, weights)
+    finite = finite & h_finite
     unit, h_unit = tl.where(finite, unit, 0.0), tl.where(finite, h_unit, 0.0)
     column = tl.program_id(1) * OUTS + columns
     here = tl.minimum(column, z_size - 1)
@@ -284,13 +278,10 @@ def second_waves_kernel(
     columns, k = tl.arange(0, OUTS)[None, :], tl.arange(0, WAVES)[None, :]
     inside = tl.minimum(row, batch - 1)
     z_rows, g_rows, v_rows = z + inside * z_stride, g + inside * g_stride, v + inside * v_stride
-    size = row_size(z_rows, z_size, columns, ROWS, OUTS, weights)
-    g_largest = row_size(g_rows, g_size, k, ROWS, WAVES, weights)
-    v_largest = row_size(v_rows, z_size, columns, ROWS, OUTS, weights)
-    finite = (size < float("inf")) & (g_largest < float("inf")) & (v_largest < float("inf"))
-    unit, _ = power_of_two(size)
-    g_unit, g_back = power_of_two(g_largest)
-    v_unit, v_back = power_of_two(v_largest)
+    unit, _, finite = row_units(z_rows, z_size, columns, ROWS, OUTS, weights)
+    g_unit, g_back, g_finite = row_units(g_rows, g_size, k, ROWS, WAVES, weights)
+    v_unit, v_back, v_finite = row_units(v_rows, z_size, columns, ROWS, OUTS, weights)
+    finite = finite & g_finite & v_finite
     z_unit = tl.where(finite, unit, 0.0)
     g_unit, v_unit = tl.where(finite, g_unit, 0.0), tl.where(finite, v_unit, 0.0)
     column = tl.program_id(1) * OUTS + columns
@@ -303,25 +294,9 @@ def second_waves_kernel(
         f0, f1, f2 = coefficients(z_rows, z_unit, first, kind, offsets, weights, DEGREE, TERMS)
         v0, v1, v2 = coefficients(v_rows, v_unit, first, kind, offsets, weights, DEGREE, TERMS)
         size_0, size_1 = end_sizes(z_rows, z_unit, first, kind, offsets, weights, DEGREE, TERMS)
-        last = f1
-        if DEGREE == 2:
-            last = f2
-        at_start, at_end = tl.abs(f0) <= size_0 * NEAR, tl.abs(last) <= size_1 * NEAR
-        slope_0, slope_1 = (f1 - f0) * DEGREE, (last - f1) * DEGREE
-        if DEGREE == 1:
-            slope_1 = slope_0
+        at_start, at_end = zero_ends(DEGREE, f0, f1, f2, size_0, size_1)
         for i in tl.static_range(2 + DEGREE):
-            if i == 0:
-                t, rest, weight = f0 * 0.0, f0 * 0.0 + 1.0, tl.where(at_start, 0.5, 0.0)
-                slope = slope_0
-            elif i == 1:
-                t, rest, weight = f0 * 0.0 + 1.0, f0 * 0.0, tl.where(at_end, 0.5, 0.0)
-                slope = slope_1
-            else:
-                t, rest, slope, crossed = crossing(DEGREE, i - 2, f0, f1, f2)
-                crossed = crossed & ~((at_start & (t <= CLOSE)) | (at_end & (rest <= CLOSE)))
-                weight = tl.where(crossed, 1.0, 0.0)
-            weight = tl.where(slope != 0.0, weight, 0.0)
+            t, rest, slope, weight = counted_crossing(DEGREE, i, f0, f1, f2, at_start, at_end)
             if tl.max(tl.max(weight, axis=1), axis=0) > 0.0:
                 value = f0 * 0.0
                 for first_wave in range(0, count, WAVES):

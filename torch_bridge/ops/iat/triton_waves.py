@@ -27,7 +27,7 @@ from iatcore import Basis, Gate
 from iatcore.bases.core import elevate
 from iatcore.plan import gauss_points, gauss_rule, on_frame, split_frame, wave_table, waves, widths
 
-from .triton_local import gate_slopes
+from .triton_local import served
 from .triton_waves_kernels import (
     cells_kernel,
     curvature_kernel,
@@ -96,9 +96,7 @@ def prepare(transform: Any, device: torch.device | str, dtype: torch.dtype) -> T
     Raises:
         ValueError: bases or a gate that :func:`serves` refuses.
     """
-    p, q, gate = transform.p, transform.q, gate_slopes(transform.gate)
-    if not serves(p, q, transform.gate):
-        raise ValueError(f"no kernel for {p!r}, {q!r}, {transform.gate!r}")
+    p, q, gate = served(transform, serves)
     n, n_q = p.max_frequency, q.max_frequency
     m = np.arange(n + n_q + 1)
     lefts, ends, rule, full, matrix = np.zeros(1), np.zeros(1), np.zeros((1, 3)), np.zeros((3, 1)), np.zeros((3, 1))
