@@ -22,7 +22,7 @@ import iatcore
 from iatcore.bases import FAMILIES
 
 ROUNDING = 2.0**-46
-"""Of an entry of u or S, relative to the largest one."""
+"""Of an entry of u, relative to the largest entries of z and of S at the unit vectors."""
 HALVINGS = 60
 """After which two points on a way are neighbours, or as good as that."""
 
@@ -131,7 +131,7 @@ def check_matrix_activation(
         size: n, the size of z.
         vectors: a strategy for z, of shape (n,); None is :func:`coefficients`.
         homogeneous, continuous, gradient: which of these to test.
-        tolerance: relative to ``abs(S) abs(z)``; :data:`ROUNDING` of its largest entry is always allowed.
+        tolerance: relative to ``abs(S) abs(z)``; errors of :data:`ROUNDING` are always allowed.
 
     Raises:
         AssertionError: a property fails; the message names it and the vector.
@@ -141,46 +141,44 @@ def check_matrix_activation(
     if not callable(matrix) or not callable(activation):
         raise TypeError(f"activation must be callable and have activation_matrix or matrix, got {activation!r}")
     strategy = coefficients(size) if vectors is None else vectors
-    largest = [0.0]
+    steepest = max(float(np.abs(np.asarray(matrix(e))).max(initial=0.0)) for e in (*np.eye(size), *-np.eye(size)))
 
-    def near(found: Any, expected: Any, scale: Any, text: str) -> None:
-        # entries of S below the smallest normal number are lost, whatever they are multiplied by
-        floor = np.finfo(np.float64).tiny * (1.0 + largest[0]) * size
-        # where S rounds to another one, an entry may change that is 0 else
-        whole = ROUNDING * np.max(scale, initial=0.0)
-        error, allowed = np.abs(np.asarray(found) - expected), tolerance * np.asarray(scale) + whole + floor
+    def near(found: Any, expected: Any, scale: Any, largest: float, text: str) -> None:
+        # entries of S below the smallest normal number are lost, whatever they are multiplied by; and where S rounds
+        # to another one, entries may change that are 0 else
+        floor = (np.finfo(np.float64).tiny * (1.0 + largest) + ROUNDING * steepest * largest) * size
+        error, allowed = np.abs(np.asarray(found) - expected), tolerance * np.asarray(scale) + floor
         assert np.all(error <= allowed), f"{text}: off by {error.max():.1e} where {np.max(allowed):.1e} is allowed"
 
     @given(strategy, coefficients(size), st.sampled_from([2.0**-20, 0.37, 3.0, 8.0]))
     def run(z: np.ndarray, v: np.ndarray, c: float) -> None:
-        largest[0] = max(float(np.abs(z).max(initial=0.0)), float(np.abs(v).max(initial=0.0)))
+        largest = float(np.abs(z).max(initial=0.0))
         S, u = np.asarray(matrix(z)), np.asarray(activation(z))
         scale = np.abs(S) @ np.abs(z)
-        near(u, S @ z, scale, f"linear form u = S z at z = {z}")
+        near(u, S @ z, scale, largest, f"linear form u = S z at z = {z}")
         if homogeneous:
-            near(activation(c * z), c * u, c * scale, f"u({c} z) = {c} u(z) at z = {z}")
+            near(activation(c * z), c * u, c * scale, c * largest, f"u({c} z) = {c} u(z) at z = {z}")
             if math.frexp(c)[0] == 0.5:
                 # other factors round z, and S may change at once where z lies on a tie
-                near(matrix(c * z), S, np.abs(S).max(initial=0.0), f"S({c} z) = S(z) at z = {z}")
+                near(matrix(c * z), S, np.abs(S).max(initial=0.0), 0.0, f"S({c} z) = S(z) at z = {z}")
         if gradient:
-            h = 1e-4 * max(np.abs(z).max(initial=0.0), 1e-300) / max(np.abs(v).max(initial=0.0), 1e-300)
-            ends = [z + h * v, z - h * v]
+            h = 1e-4 * max(largest, 1e-300) / max(np.abs(v).max(initial=0.0), 1e-300)
+            ends = (z + h * v, z - h * v)
             changes = [np.abs(np.asarray(matrix(end)) - S) for end in ends]
             step = np.asarray(activation(ends[0])) - np.asarray(activation(ends[1]))
             rounding = 4.0 * (scale + np.abs(S) @ np.abs(h * v))
+            where = f"at z = {z} along v = {v}"
             if all(not change.any() for change in changes):
-                near(step, 2.0 * h * (S @ v), rounding, f"gradient at z = {z} along v = {v}")
-            elif continuous and all(
-                _shrinks(matrix, S, z, w, c) for w, c in zip((h * v, -h * v), changes, strict=True)
-            ):
+                near(step, 2.0 * h * (S @ v), rounding, largest, f"gradient {where}")
+            elif continuous and all(_shrinks(matrix, S, z, *w) for w in zip((h * v, -h * v), changes, strict=True)):
                 between = 2.0 * (changes[0] + changes[1]) @ np.abs(2.0 * h * v)
-                near(step, 2.0 * h * (S @ v), rounding + between / tolerance, f"gradient at z = {z} along v = {v}")
+                near(step, 2.0 * h * (S @ v), rounding + between / tolerance, largest, f"gradient {where}")
             elif continuous:
-                size_of_u = max(float((np.abs(matrix(end)) @ np.abs(end)).max(initial=0.0)) for end in (z, *ends))
-                a, b = _steepest(activation, *ends, 0.5 * tolerance * size_of_u)
-                near(activation(b), activation(a), size_of_u, f"no jump from z = {a} to {b}")
-        batch = np.stack([v, z, v])
-        near(np.asarray(activation(batch))[1], u, scale, f"row z = {z} of a batch")
+                sizes = [np.abs(np.asarray(matrix(end))) @ np.abs(end) for end in ends]
+                size_of_u = float(np.max([scale, *sizes], initial=0.0))
+                a, b = _steepest(activation, ends[0], ends[1], 0.5 * tolerance * size_of_u)
+                near(activation(b), activation(a), size_of_u, largest, f"no jump from z = {a} to {b}")
+        near(np.asarray(activation(np.stack([v, z, v])))[1], u, scale, largest, f"row z = {z} of a batch")
 
     run()
 
