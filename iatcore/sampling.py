@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 Floats = NDArray[np.float64]
 Function = Callable[[Floats], Floats]
@@ -64,4 +63,6 @@ def _root(g: Callable[[float], float], a: float, b: float) -> float:
     first, last = g(a), g(b)
     if (first > 0) == (last > 0):
         return a if abs(first) < abs(last) else b
+    from scipy.optimize import brentq  # imported for the few transforms that look for roots by samples
+
     return float(brentq(g, a, b, xtol=1e-15, rtol=1e-15))  # type: ignore[arg-type]

@@ -9,7 +9,6 @@ from ..checks import check_size
 from . import bspline, fourier, wavelets
 from .core import Basis, Harmonic, Segment, from_segments
 from .mixture import concatenate
-from .piecewise import CONVERTIBLE, from_ppoly
 
 FAMILIES: dict[str, dict[str, Callable[[int], Basis]]] = {
     "rect": {"cells": bspline.rect},
@@ -42,11 +41,19 @@ def basis(family: Any, size: int | None = None, *, layout: str | None = None, sc
     """
     if isinstance(family, str):
         return _named(family, size, layout).scaled(scale)
-    if not isinstance(family, (Basis, *CONVERTIBLE)):
-        raise TypeError(f"family must be a name, a Basis or a scipy PPoly, BPoly or BSpline, got {family!r}")
+    given = family if isinstance(family, Basis) else _from_scipy(family)
     if size is not None or layout is not None:
         raise TypeError(f"size and layout belong to named families, got size={size!r}, layout={layout!r}")
-    return (family if isinstance(family, Basis) else from_ppoly(family)).scaled(scale)
+    return given.scaled(scale)
+
+
+def _from_scipy(family: Any) -> Basis:
+    """Imports scipy.interpolate, which takes a quarter of the time of importing iatcore, only for those who use it."""
+    from .piecewise import CONVERTIBLE, from_ppoly
+
+    if not isinstance(family, CONVERTIBLE):
+        raise TypeError(f"family must be a name, a Basis or a scipy PPoly, BPoly or BSpline, got {family!r}")
+    return from_ppoly(family)
 
 
 def _named(family: str, size: int | None, layout: str | None) -> Basis:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 
 from iatcore import Basis
 
@@ -19,7 +20,8 @@ from .trained_gates import nan_unless_finite
 from .transform import Transform
 
 
-@torch.compiler.disable
+# torch.compiler.disable when it is first called: at once, it would import torch's compiler, a second
+@_disable_dynamo
 def iat_frequencies(
     z: Tensor,
     inputs: Tensor | None,

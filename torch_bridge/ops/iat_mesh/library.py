@@ -20,10 +20,13 @@ from . import kernels
 ONCE = "a transform on a mesh in a graph is differentiable once; call the module outside of it for more"
 
 
-@torch.compiler.assume_constant_result
 def gate_name(breakpoints: tuple[float, ...], slopes: tuple[float, ...], side: Side) -> str:
     """The name of a gate. It is given in parts because a graph holds for the numbers that it was traced with."""
     return handle(Gate(breakpoints, slopes, side))
+
+
+# all that torch.compiler.assume_constant_result does, which would import torch's compiler: a second
+gate_name._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @torch.library.custom_op("matact::iat_mesh", mutates_args=())
