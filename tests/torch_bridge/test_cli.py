@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
 from iatcore import threads
 from torch_bridge import cli
+from torch_bridge.cli.errors import EXTRAS
 from torch_bridge.report import files
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +26,7 @@ def calls(monkeypatch, tmp_path):
     report = pytest.importorskip("torch_bridge.report.demo")
     recorded = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(report, "run_demo", lambda settings, folder: recorded.append((settings, folder)))
+    monkeypatch.setattr(report, "run_demo", lambda settings, folder, console: recorded.append((settings, folder)))
     before = torch.get_num_threads(), threads.get_num_threads()
     yield recorded
     torch.set_num_threads(before[0])
@@ -40,7 +43,10 @@ def interrupt(*_):
         [],
         ["nothing"],
         ["demo", "--seed", "-1"],
+        ["demo", "--seed", str(2**32)],
         ["demo", "--threads", "0"],
+        ["explore", "--port", "65536"],
+        ["completion", "cmd"],
         ["demo", "--seed", "x"],
         ["demo", "--x"],
     ],
@@ -60,7 +66,7 @@ def test_version_and_help(argv, capsys):
     assert "matact" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("module", cli.EXPERIMENTS_EXTRA)
+@pytest.mark.parametrize("module", EXTRAS["experiments"])
 def test_a_missing_package_is_named_with_its_extra(module, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, module, None)
@@ -79,6 +85,38 @@ def test_demo_passes_its_options_on(calls, tmp_path):
     assert full == FULL
     assert quick.seed == 7 and quick.function == QUICK.function
     assert (first.name, second) == ("matact-demo", tmp_path / "deep" / "folder")
+
+
+def test_demo_prints_its_table_as_json(calls, monkeypatch, tmp_path, capsys):
+    written = {"seconds": 3.5, "summary": [{"task": "function", "mean": float("nan"), "std": None}], "runs": [1, 2]}
+
+    def run_demo(settings, folder, console):
+        console.print("progress")
+        files.write_json(folder / "results.json", written)
+
+    monkeypatch.setattr("torch_bridge.report.demo.run_demo", run_demo)
+    assert cli.main(["demo", "--json", "--out", "here"]) == 0
+    printed = capsys.readouterr()
+    summary = [{"task": "function", "mean": None, "std": None}]
+    assert json.loads(printed.out) == {"folder": str(tmp_path / "here"), "seconds": 3.5, "summary": summary}
+    assert printed.err == "progress\n"
+
+
+def test_explore_passes_its_options_on(monkeypatch):
+    recorded = []
+    monkeypatch.setitem(sys.modules, "bokeh", ModuleType("bokeh"))
+    sys.modules["bokeh"].__spec__ = ModuleSpec("bokeh", None)
+    page = ModuleType("torch_bridge.explore")
+    page.run = lambda port, show: recorded.append((port, show))
+    monkeypatch.setitem(sys.modules, "torch_bridge.explore", page)
+    assert cli.main(["explore"]) == cli.main(["explore", "--port", "8000", "--no-browser"]) == 0
+    assert recorded == [(5006, True), (8000, False)]
+
+
+def test_explore_without_bokeh_names_the_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+    assert cli.main(["explore"]) == 1
+    assert 'bokeh not found; install with: pip install "matact[explore]"' in capsys.readouterr().err
 
 
 def test_each_demo_without_out_gets_a_folder_of_its_own(calls, tmp_path):
