@@ -50,7 +50,7 @@ class DiscreteIAT:
         return f"DiscreteIAT({self.p!r}, {self.q!r}, mesh={self.mesh}, gate={self.gate!r})"
 
     def __call__(self, z: ArrayLike) -> NDArray[Any]:
-        """u for z of shape (..., d_in): shape (..., d_out); rows with nan or inf give nan."""
+        """u for z of shape (..., d_in): shape (..., d_out), raises as the exact one; rows with nan or inf give nan."""
         rows, shape, dtype = check_rows(z, self.p.size, "z")
         u = self.gate(nan_rows(rows) @ self.p_values) @ self.q_values.T * (2 / self.mesh)
         return u.astype(dtype, copy=False).reshape(*shape, self.q.size)
@@ -91,7 +91,7 @@ class DiscreteIAT:
     # -- distance from the exact transform -----------------------------------------------------------------------
 
     def leading_error(self, z: ArrayLike) -> NDArray[Any]:
-        """The leading term of ``u_M - u``: shape (..., d_in) to (..., d_out); the remainder is O(M^-3).
+        """The leading term of ``u_M - u``: z of shape (..., d_in) to (..., d_out); the remainder is O(M^-3).
 
         With ``F = q sigma(f)``, w = 2/M, ``[F](x)`` a jump (right minus left, F and F' being 0 outside of [-1, 1])
         and o(x) what x lies to the right of the mesh node next to it,

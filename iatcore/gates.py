@@ -70,13 +70,13 @@ class Gate:
         return all(s == 0 for s in self.breakpoints)
 
     def derivative(self, t: ArrayLike) -> NDArray[np.float64]:
-        """The step function ``a(t)``, which is ``sigma'(t)`` away from the breakpoints; nan at nan."""
+        """The step function ``a(t)``, ``sigma'(t)`` away from the breakpoints, in the shape of t; nan at nan."""
         x = np.asarray(t, dtype=np.float64)
         values = np.asarray(self.slopes)[np.searchsorted(self.breakpoints, x, side=self.side)]
         return np.where(np.isnan(x), np.nan, values)
 
     def __call__(self, t: ArrayLike) -> NDArray[np.float64]:
-        """``a(t) t``; a zero slope gives +0 also at infinity."""
+        """``a(t) t`` in the shape of t; a zero slope gives +0 also at infinity."""
         x = np.asarray(t, dtype=np.float64)
         a = self.derivative(x)
         zero = a == 0
@@ -101,22 +101,26 @@ def relu() -> Gate:
 
 
 def leaky_relu(negative_slope: float = 0.01) -> Gate:
-    """``t`` for t > 0 and ``negative_slope t`` otherwise; with a trained slope this is PReLU."""
+    """``t`` for t > 0 and ``negative_slope t`` otherwise (Maas et al. 2013); with a trained slope this is PReLU."""
     return Gate((0.0,), (negative_slope, 1.0), name=f"leaky_relu({negative_slope!r})")
 
 
 def absolute() -> Gate:
-    """``|t|``: slopes (-1, 1)."""
+    """``|t|``: slopes (-1, 1) in the place of those of IAT (15)."""
     return Gate((0.0,), (-1.0, 1.0), name="absolute()")
 
 
 def identity() -> Gate:
-    """``t``: no breakpoint."""
+    """``t``: no breakpoint, so that the transform of IAT (4) is linear."""
     return Gate((), (1.0,), name="identity()")
 
 
 def arelu(alpha: float = 0.9, beta: float = 2.0) -> Gate:
-    """``C(alpha) t`` for t < 0 and ``(1 + sigmoid(beta)) t`` for t >= 0, C clamping to [0.01, 0.99] (AReLU 2.4)."""
+    """``C(alpha) t`` for t < 0 and ``(1 + sigmoid(beta)) t`` for t >= 0, C clamping to [0.01, 0.99] (AReLU 2.4).
+
+    Raises:
+        ValueError: alpha or beta is not finite.
+    """
     for name, value in (("alpha", alpha), ("beta", beta)):
         if not math.isfinite(value):
             raise ValueError(f"{name} must be finite, got {value!r}")

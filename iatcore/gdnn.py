@@ -193,7 +193,7 @@ class GDNN:
         return tuple(z.astype(dtype, copy=False).reshape(*shape, z.shape[1]) for z in self._states(rows))
 
     def patterns(self, x: ArrayLike) -> tuple[ActivationPattern, ...]:
-        """The patterns D(z_1) ... D(z_L), IAT (24), of a batch of shape (..., d_x); raises as :meth:`__call__`."""
+        """The patterns D(z_1) ... D(z_L), IAT (24), of a batch x of shape (..., d_x); raises as :meth:`__call__`."""
         rows, shape, _ = _rows(x, self.in_size)
         states = zip(self.transforms, self._states(rows), strict=True)
         return tuple(iat.pattern(z.reshape(*shape, iat.in_size)) for iat, z in states)

@@ -36,7 +36,7 @@ def grid(points: str | Sequence[float] | np.ndarray, band: int = 0) -> Points:
     """Breakpoints ``s_1 < ... < s_m`` of a step function.
 
     Args:
-        points: numbers in ascending order, or a name:
+        points: numbers in ascending order, shape (m,), or a name:
 
             * ``"gaussian10"``: 0, +-.26, +-.56, +-.92, +-1.4, ten intervals of a probability of about .1 each under
               the standard normal distribution (TMAF section 3.1);
@@ -70,11 +70,11 @@ def grid(points: str | Sequence[float] | np.ndarray, band: int = 0) -> Points:
 
 
 def sample_points(points: Points) -> np.ndarray:
-    """A point of each interval of a grid that is not 0.
+    """A point of each interval of a grid that is not 0: where the slopes of TMAF (6) start from a function.
 
-    The middles of the bounded intervals (a middle of 0 is taken at a quarter of the interval), and in the two unbounded
-    ones a point half as far out as the nearest interval is wide; with one breakpoint s, ``s -+ max(abs(s), 1)``, and
-    without any 1.
+    The grid is given by its ``points``. Taken are the middles of the bounded intervals (a middle of 0 is taken at a
+    quarter of the interval), and in the two unbounded ones a point half as far out as the nearest interval is wide;
+    with one breakpoint s, ``s -+ max(abs(s), 1)``, and without any 1.
     """
     if not points:
         return np.array([1.0])
@@ -88,7 +88,11 @@ def sample_points(points: Points) -> np.ndarray:
 
 
 def sample(function: Callable[[np.ndarray], np.ndarray], points: Points) -> np.ndarray:
-    """Step values ``a_j = sigma(x)/x`` at :func:`sample_points`, so that ``a(x) x`` is sigma there.
+    """Step values ``a_j = sigma(x)/x`` of TMAF (6) at :func:`sample_points`, so that ``a(x) x`` is sigma there.
+
+    Args:
+        function: sigma, from arrays of shape (m + 1,) to arrays of that shape.
+        points: m breakpoints, see :func:`grid`.
 
     Raises:
         ValueError: sigma is not finite there.

@@ -20,7 +20,7 @@ from .plan import refine
 
 
 def mesh_for(p: Any, q: Any, tolerance: float, gate: Gate | None = None, norm: float = 1.0) -> int:
-    """A mesh M with ``|u_M(z) - u(z)| <= tolerance |z| / norm`` for all z, known before any z is seen.
+    """A mesh M with ``|u_M(z) - u(z)| <= tolerance |z| / norm`` for all z, IAT (12), known before any is seen.
 
     Euclidean norms; so the error is at most ``tolerance`` for all z of norm at most ``norm``. Rounding errors are
     included.
@@ -58,9 +58,9 @@ def mesh_for(p: Any, q: Any, tolerance: float, gate: Gate | None = None, norm: f
 
 
 def mesh_bound(p: Any, q: Any, mesh: int, gate: Gate | None = None) -> float:
-    """An E with ``|u_M(z) - u(z)| <= E |z|`` for all z, known before any z is seen; what :func:`mesh_for` inverts.
+    """An E with ``|u_M(z) - u(z)| <= E |z|`` for all z, u_M by IAT (12), known before any z is seen.
 
-    Euclidean norms, rounding errors in float64 included.
+    What :func:`mesh_for` inverts. Euclidean norms, rounding errors in float64 included.
 
     Args:
         p, q: input and output basis, as :func:`iatcore.basis` takes them.

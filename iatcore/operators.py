@@ -34,7 +34,12 @@ Array = NDArray[Any]
 
 
 def float_rows(z: ArrayLike, name: str) -> tuple[Array, np.dtype[Any]]:
-    """An array as float32 or float64, contiguous, and the dtype of results (float16 keeps its own)."""
+    """z as float32 or float64, contiguous, in its shape, as TMAF (5) takes it, and the dtype of results.
+
+    Results of float16 are float16; those of integers float64.
+
+    Raises TypeError or ValueError, which call it ``name``, unless z is real and has a dimension.
+    """
     values = real_array(z, name)
     if values.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got a number")
@@ -181,7 +186,7 @@ class TMAF:
         return dense.reshape(*rows.shape, n)
 
     def gate(self, function: int = 0, band: int = 0) -> Gate:
-        """One of the step functions as a :class:`iatcore.Gate`, for an entry of row ``function`` if they differ."""
+        """A step function as a :class:`iatcore.Gate`: of the diagonal ``band``, of row ``function`` if rows differ."""
         table = self.bands.index(band) if self.entries is None else 0
         return Gate(self.grids[table], tuple(self.values[table][function].tolist()), self.side)
 
@@ -289,7 +294,11 @@ class AReLU:
         return gradient.reshape(np.shape(z)).astype(result, copy=False), float(low) if inside else 0.0, high * slope
 
     def matrix(self, z: ArrayLike, sparse: bool = False) -> Any:
-        """``S(z)``: (..., n) to (..., n, n), diagonal; a scipy.sparse array for a single z if ``sparse``."""
+        """``S(z)``: (..., n) to (..., n, n), diagonal; a scipy.sparse array if ``sparse``, as in :meth:`TMAF.matrix`.
+
+        Raises:
+            TypeError: z is not real. ValueError: ``sparse`` with more than one z.
+        """
         rows, _ = float_rows(z, "z")
         diagonal = self.gate.derivative(rows)
         if sparse:

@@ -123,12 +123,12 @@ class ActivationPattern:
         return np.stack([edges[:-1], edges[1:]], axis=1), np.array(states)
 
     def intervals(self, row: int) -> Floats:
-        """Maximal disjoint closed intervals where the slope is not zero, shape (k, 2); for ReLU this is D(z)."""
+        """Maximal disjoint closed intervals of a row where its slope is not zero, shape (k, 2); for ReLU D(z)."""
         edges, slopes = self.partition(row)
         return edges[slopes != 0]
 
     def slopes(self, row: int) -> Floats:
-        """The slopes of :meth:`intervals`, shape (k,)."""
+        """The slopes of :meth:`intervals` of a row, shape (k,)."""
         slopes = self.partition(row)[1]
         return slopes[slopes != 0]
 
@@ -145,7 +145,7 @@ class ActivationPattern:
         return replace(self, gate_slopes=tuple(float(t == 0) for t in self.gate_slopes))
 
     def union(self, other: ActivationPattern) -> ActivationPattern:
-        """Where at least one of two patterns of a batch has a slope that is not zero, as slopes 0 and 1.
+        """Where this pattern or the other one of a batch has a slope that is not zero, as slopes 0 and 1.
 
         The patterns may come from bases of any width: knots are refined to common ones, exactly. Row by row.
 
@@ -156,19 +156,28 @@ class ActivationPattern:
         return pattern_sets.union(self, other)
 
     def intersection(self, other: ActivationPattern) -> ActivationPattern:
-        """Where both patterns have slopes that are not zero; otherwise as :meth:`union`."""
+        """Where this pattern and the other one have slopes that are not zero; otherwise as :meth:`union`."""
         return pattern_sets.intersection(self, other)
 
     def symmetric_difference(self, other: ActivationPattern) -> ActivationPattern:
-        """Where exactly one of both patterns has a slope that is not zero; otherwise as :meth:`union`."""
+        """Where either this pattern or the other one has a slope that is not zero; otherwise as :meth:`union`."""
         return pattern_sets.symmetric_difference(self, other)
 
     def distance(self, other: ActivationPattern, weighted: bool = False) -> Floats:
-        """Measure of the symmetric difference, or ``integral |a - a'| ds``: :func:`pattern_sets.distance`."""
+        """Measure of the symmetric difference with the other, or ``integral |a - a'| ds`` if weighted.
+
+        Row by row; see :func:`pattern_sets.distance`.
+        """
         return pattern_sets.distance(self, other, weighted)
 
     def equals(self, other: ActivationPattern, tolerance: float = 0.0, weighted: bool = False) -> NDArray[np.bool_]:
-        """Per row whether the distance is at most ``tolerance``: :func:`pattern_sets.equals`."""
+        """Per row whether two patterns agree: :func:`pattern_sets.equals`.
+
+        Args:
+            other: a pattern of a batch of the same shape.
+            tolerance: the largest distance that counts as equal, >= 0.
+            weighted: which distance, see :meth:`distance`.
+        """
         return pattern_sets.equals(self, other, tolerance, weighted)
 
     def number_of_intervals(self) -> Integers:
@@ -180,15 +189,18 @@ class ActivationPattern:
         return pattern_sets.number_of_crossings(self)
 
     def number_of_distinct(self, tolerance: float = 0.0, weighted: bool = False) -> int:
-        """Different patterns in the batch, IAT 4.2.2, greedily in C order: :func:`pattern_sets.number_of_distinct`."""
+        """Patterns of the batch further apart than the tolerance, IAT 4.2.2, greedily in C order.
+
+        Distances as in :meth:`distance`, weighted or not; see :func:`pattern_sets.number_of_distinct`.
+        """
         return pattern_sets.number_of_distinct(self, tolerance, weighted)
 
     def steps(self, axis: int = -1, weighted: bool = False) -> Floats:
-        """Distances between neighbours along an axis of the batch: :func:`pattern_sets.steps`."""
+        """Distances, weighted or not, between neighbours along an axis of the batch: :func:`pattern_sets.steps`."""
         return pattern_sets.steps(self, axis, weighted)
 
     def total_variation(self, axis: int = -1, weighted: bool = False) -> Floats:
-        """Sum of :meth:`steps` along an axis, IAT 4.2: :func:`pattern_sets.total_variation`."""
+        """Sum of :meth:`steps`, weighted or not, along an axis, IAT 4.2: :func:`pattern_sets.total_variation`."""
         return pattern_sets.total_variation(self, axis, weighted)
 
     def raster(self, points: Any) -> Floats:
@@ -208,12 +220,12 @@ class ActivationPattern:
         return batches.select(self, key)
 
     def reshape(self, batch_shape: int | Sequence[int]) -> ActivationPattern:
-        """The same rows with another batch shape: :func:`batches.reshape`."""
+        """The same rows with another ``batch_shape``: :func:`batches.reshape`."""
         return batches.reshape(self, batch_shape)
 
     @staticmethod
     def concatenate(patterns: Sequence[ActivationPattern], axis: int = 0) -> ActivationPattern:
-        """Patterns of the same knots and slopes, joined along a batch axis: :func:`batches.concatenate`."""
+        """Join patterns of the same knots and slopes along a batch axis: :func:`batches.concatenate`."""
         return batches.concatenate(patterns, axis)
 
     @property
@@ -240,7 +252,11 @@ class ActivationPattern:
 
 
 def from_intervals(rows: Sequence[Any], batch_shape: tuple[int, ...] | None = None) -> ActivationPattern:
-    """A pattern with slopes 0 and 1 from disjoint ascending intervals in [-1, 1] for each row.
+    """A pattern with slopes 0 and 1, as D(z) of IAT (19), from intervals.
+
+    Args:
+        rows: for each row disjoint ascending intervals in [-1, 1], shape (k, 2).
+        batch_shape: None is (number of rows,).
 
     Raises:
         ValueError: intervals that are not of shape (k, 2), leave [-1, 1], overlap or descend.

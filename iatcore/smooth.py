@@ -32,9 +32,9 @@ ROUNDING = 32 * 2.0**-52
 class SmoothIAT:
     """``u = integral over [-1, 1] of q(s) sigma(p(s)^T z) ds`` for a function sigma, IAT (4).
 
-    Every interval between breakpoints is integrated by a Gauss-Legendre rule, by the same rule on its halves, and by a
-    lower rule on its halves; where these differ it is halved again. The largest difference, which is the error of a
-    cruder value, is taken for that of the best one.
+    z of shape (..., d_in) to u of shape (..., d_out). Every interval between breakpoints is integrated by a
+    Gauss-Legendre rule, by the same rule on its halves, and by a lower rule on its halves; where these differ it is
+    halved again. The largest difference, which is the error of a cruder value, is taken for that of the best one.
 
     Args:
         p: input basis (d_in functions), as :func:`iatcore.basis` takes it.
@@ -80,7 +80,7 @@ class SmoothIAT:
         return self._transform(z, integrand, (self.q.size,))
 
     def jacobian(self, z: ArrayLike) -> NDArray[Any]:
-        """``du/dz = integral sigma'(f) q p^T``, shape (..., d_out, d_in), IAT (20); ValueError without sigma'."""
+        """``du/dz = integral sigma'(f) q p^T`` at z, shape (..., d_out, d_in), IAT (20); ValueError without sigma'."""
 
         def integrand(p: Floats, q: Floats, f: Floats, rows: Integers) -> Floats:
             product = np.einsum("ing,jng,ng->ngij", q, p, self.activation.evaluate(f, 1), optimize=True)
@@ -89,7 +89,7 @@ class SmoothIAT:
         return self._transform(z, integrand, (self.q.size, self.p.size))[0]
 
     def hessian(self, z: ArrayLike) -> NDArray[Any]:
-        """``integral sigma''(f) q p p^T``, shape (..., d_out, d_in, d_in); ValueError without sigma''."""
+        """``integral sigma''(f) q p p^T`` at z, shape (..., d_out, d_in, d_in); ValueError without sigma''."""
 
         def integrand(p: Floats, q: Floats, f: Floats, rows: Integers) -> Floats:
             product = np.einsum("ing,jng,kng,ng->ngijk", q, p, p, self.activation.evaluate(f, 2), optimize=True)
@@ -98,7 +98,7 @@ class SmoothIAT:
         return self._transform(z, integrand, (self.q.size, self.p.size, self.p.size))[0]
 
     def vjp(self, z: ArrayLike, g: ArrayLike) -> NDArray[Any]:
-        """``J(z)^T g``: shapes (..., d_in) and (..., d_out), broadcast, to (..., d_in)."""
+        """``J(z)^T g``: z (..., d_in), g (..., d_out), broadcast, to (..., d_in); ValueError as :meth:`jacobian`."""
         rows, other, shape, dtype = check_pair(z, self.p.size, "z", g, self.q.size, "g")
         h = other.astype(np.float64)
 
@@ -109,7 +109,7 @@ class SmoothIAT:
         return self._rows(rows, integrand, self.p.size, h)[0].astype(dtype, copy=False).reshape(*shape, self.p.size)
 
     def jvp(self, z: ArrayLike, v: ArrayLike) -> NDArray[Any]:
-        """``J(z) v``: shapes (..., d_in) and (..., d_in), broadcast, to (..., d_out)."""
+        """``J(z) v``: z and v (..., d_in), broadcast, to (..., d_out); raises as :meth:`vjp`."""
         rows, other, shape, dtype = check_pair(z, self.p.size, "z", v, self.p.size, "v")
         h = other.astype(np.float64)
 

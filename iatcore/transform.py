@@ -36,6 +36,10 @@ class IAT:
         q: output basis (d_out functions).
         gate: the scalar gate sigma; None is ReLU.
 
+    Raises:
+        TypeError: gate is not a Gate; p or q as for :func:`iatcore.basis`.
+        ValueError: p or q as for :func:`iatcore.basis`.
+
     Results are computed in float64; float32 input gives float32 output, integers give float64. A row with nan or inf
     gives nan in that row alone.
     """
@@ -153,7 +157,7 @@ class IAT:
         return self._apply(pattern, z, self.in_size, self.out_size, "z", False)
 
     def apply_transpose(self, pattern: ActivationPattern, g: ArrayLike) -> NDArray[Any]:
-        """``S(D)^T g``: shape (..., d_out) to (..., d_in)."""
+        """``S(D)^T g`` for a pattern D of the same batch: g of shape (..., d_out) to (..., d_in)."""
         return self._apply(pattern, g, self.out_size, self.in_size, "g", True)
 
     def _apply(
@@ -170,29 +174,29 @@ class IAT:
     # -- derivatives ---------------------------------------------------------------------------------------------
 
     def vjp(self, z: ArrayLike, g: ArrayLike) -> NDArray[Any]:
-        """``J(z)^T g`` with J = du/dz: shapes (..., d_in) and (..., d_out), broadcast, to (..., d_in).
+        """``J(z)^T g`` with J = du/dz: z (..., d_in) and g (..., d_out), broadcast, to (..., d_in); IAT (21).
 
-        J equals S(z), IAT (21), if the gate is continuous; where it jumps away from 0 a term at the crossings is
-        added: ``sum (t_j - t_{j-1}) s_j q(r) p(r)^T / |f'(r)|``.
+        J equals S(z) if the gate is continuous; where it jumps away from 0 a term at the crossings is added:
+        ``sum (t_j - t_{j-1}) s_j q(r) p(r)^T / |f'(r)|``. Raises as :meth:`__call__`, for z and g.
         """
         rows, other, shape, dtype = check_pair(z, self.in_size, "z", g, self.out_size, "g")
         return self.backward(rows, other).astype(dtype, copy=False).reshape(*shape, self.in_size)
 
     def jvp(self, z: ArrayLike, v: ArrayLike) -> NDArray[Any]:
-        """``J(z) v``: shapes (..., d_in) and (..., d_in), broadcast, to (..., d_out); J as in :meth:`vjp`."""
+        """``J(z) v``: z and v (..., d_in), broadcast, to (..., d_out); J, and what it raises, as in :meth:`vjp`."""
         rows, other, shape, dtype = check_pair(z, self.in_size, "z", v, self.in_size, "v")
         out = self._derivative_rows(rows, other, transpose=False) if self._kind is None else self._tangent(rows, other)
         return out.astype(dtype, copy=False).reshape(*shape, self.out_size)
 
     def hessian(self, z: ArrayLike) -> NDArray[Any]:
-        """Second derivatives of u, shape (..., d_out, d_in, d_in), symmetric in the last two; IAT (22).
+        """Second derivatives of u at z (..., d_in): (..., d_out, d_in, d_in), symmetric in the last two; IAT (22).
 
         ``sum (1/|f'(r)|) [jump q p p^T - c d/ds(q p p^T / f')](r)`` over the crossings r of gate levels s_j, with
         ``jump = t_j - t_{j-1}`` and ``c = jump s_j``. A crossing at a breakpoint of p or q counts one half from each
         side, which is what central differences tend to.
 
         Rows in which f touches a level without crossing it, has a multiple root there or equals it on an interval have
-        no second derivative: they are nan, with a :class:`iatcore.SingularWarning`.
+        no second derivative: they are nan, with a :class:`iatcore.SingularWarning`. Raises as :meth:`__call__`.
         """
         rows, shape, dtype = check_rows(z, self.in_size, "z")
         y = rows.astype(np.float64)
@@ -209,8 +213,11 @@ class IAT:
     def hessian_vjp(self, z: ArrayLike, g: ArrayLike, v: ArrayLike) -> NDArray[Any]:
         """``sum_i g_i H_i(z) v`` with H_i the second derivatives of u_i: the derivative of ``v^T J(z)^T g``.
 
-        Shapes (..., d_in), (..., d_out), (..., d_in), equal in front, to (..., d_in). Crossings without slope are left
-        out, so rows that :meth:`hessian` gives as nan are finite here.
+        Crossings without slope are left out, so rows that :meth:`hessian` gives as nan are finite here.
+
+        Args:
+            z, v: shape (..., d_in).
+            g: shape (..., d_out), equal in front.
         """
         (rows, g_rows, v_rows), shape, dtype = self._triple(z, g, v, "v")
         out = self.second_rows(rows, g_rows, v_rows)
@@ -219,15 +226,18 @@ class IAT:
     def pattern_vjp(self, z: ArrayLike, x: ArrayLike, g: ArrayLike) -> NDArray[Any]:
         """Derivative of ``g^T S(D(z)) x`` with respect to z, IAT (22), (24): ``sum jump (p^T x) (q^T g) p / |f'|``.
 
-        The gradient with respect to the weights that make the pattern of the decoupled form. Shapes (..., d_in),
-        (..., d_in), (..., d_out), equal in front, to (..., d_in).
+        The gradient with respect to the weights that make the pattern of the decoupled form.
+
+        Args:
+            z, x: shape (..., d_in).
+            g: shape (..., d_out), equal in front.
         """
         (rows, g_rows, x_rows), shape, dtype = self._triple(z, g, x, "x")
         out = self.motion_rows(rows, x_rows, g_rows)
         return out.astype(dtype, copy=False).reshape(*shape, self.in_size)
 
     def gate_vjp(self, z: ArrayLike, g: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Derivatives of ``g^T u`` with respect to the slopes and to the breakpoints of the gate.
+        """Derivatives of ``g^T u(z)`` by the slopes and by the breakpoints of the gate; raises as :meth:`vjp`.
 
         ``du/dt_j = integral over {s_j < f <= s_{j+1}} of q f``, and
         ``du/ds_j = -(t_j - t_{j-1}) s_j sum q(r) / |f'(r)|`` over the crossings r of s_j.
@@ -244,7 +254,7 @@ class IAT:
         )
 
     def slope_rows(self, z: Floats, g: Floats) -> Floats:
-        """Rows of the derivatives of ``g^T u`` with respect to the slopes of the gate, as :meth:`gate_vjp`."""
+        """Rows of the derivatives of ``g^T u(z)`` with respect to the slopes of the gate, as :meth:`gate_vjp`."""
         if self._kind is None:
             pattern = self.pattern(z)
             return slope_integrals(pattern, self._plan(pattern.knots), z, g)
@@ -257,16 +267,24 @@ class IAT:
         return -np.diff(np.stack(above, axis=-1), axis=-1)
 
     def breakpoint_rows(self, z: Floats, g: Floats) -> Floats:
-        """Rows of the derivatives of ``g^T u`` with respect to the breakpoints of the gate, as :meth:`gate_vjp`."""
+        """Rows of the derivatives of ``g^T u(z)`` with respect to the breakpoints of the gate, as :meth:`gate_vjp`."""
         return self._crossing_sums(crossings.BREAKPOINTS, self.pattern(z), z, g=g)[0]
 
     def second_rows(self, z: NDArray[Any], g: NDArray[Any], v: NDArray[Any]) -> Floats:
-        """Rows of :meth:`hessian_vjp`."""
+        """Rows of :meth:`hessian_vjp`.
+
+        Args:
+            z, g, v: contiguous rows, shapes (n, d_in), (n, d_out), (n, d_in).
+        """
         y = z.astype(np.float64)
         return self._crossing_sums(crossings.SECOND, self.pattern(y), y, g.astype(np.float64), v.astype(np.float64))[0]
 
     def motion_rows(self, z: NDArray[Any], x: NDArray[Any], g: NDArray[Any]) -> Floats:
-        """Rows of :meth:`pattern_vjp`."""
+        """Rows of :meth:`pattern_vjp`.
+
+        Args:
+            z, x, g: contiguous rows, shapes (n, d_in), (n, d_in), (n, d_out).
+        """
         y = z.astype(np.float64)
         return self._crossing_sums(crossings.MOTION, self.pattern(y), y, g.astype(np.float64), x.astype(np.float64))[0]
 
@@ -318,7 +336,12 @@ class IAT:
         return out, saved
 
     def backward(self, z: NDArray[Any], g: NDArray[Any], saved: Any = None) -> NDArray[Any]:
-        """Rows of ``J^T g`` for contiguous rows of z and g of one dtype."""
+        """Rows of ``J^T g``, as :meth:`vjp`.
+
+        Args:
+            z, g: contiguous rows of one dtype, shapes (n, d_in), (n, d_out).
+            saved: what :meth:`forward` gave, or None.
+        """
         if self._kind is None:
             return self._derivative_rows(z, g, transpose=True, pattern=saved)
         out = np.empty((len(z), self.in_size), dtype=z.dtype)
@@ -442,7 +465,7 @@ def _dots(a: Floats, b: Floats) -> Floats:
 
 
 class IATReLU(IAT):
-    """:class:`IAT` with the ReLU gate."""
+    """:class:`IAT` with the ReLU gate: p and q are bases, IAT (17)-(18)."""
 
     def __init__(self, p: Any, q: Any) -> None:
         super().__init__(p, q, gates.relu())

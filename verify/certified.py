@@ -24,7 +24,8 @@ class Enclosure:
     """Balls around what one z gives.
 
     Attributes:
-        u: (d_out,) balls; matrix: (d_out, d_in) balls, S(D(z)).
+        u: (d_out,) balls.
+        matrix: (d_out, d_in) balls, S(D(z)).
         intervals: the pattern: maximal intervals of one slope, their ends as balls. Exactly these: signs between
             them are proved.
         decided: for each end inside (-1, 1) how it was found: ``root`` or ``jump``, with its multiplicity if known.
@@ -46,7 +47,7 @@ class Certificate:
 
     Attributes:
         u_inside, matrix_inside: whether a result is one of the two float64 numbers that the ball lies between (or the
-            one that it holds).
+            one that it holds), shapes (d_out,) and (d_out, d_in).
         u_ulps, matrix_ulps: distance from the middle of the ball in units in the last place of the result; inf where
             the result is 0 and the middle is not.
         u_error: distance over ``integral of abs(q_i) abs(f)``, the yardstick that the core's accuracy is stated in.
@@ -85,7 +86,10 @@ def enclose(iat: iatcore.IAT, z: ArrayLike, prec: int = 320) -> Enclosure:
 def certify(iat: iatcore.IAT, z: ArrayLike, prec: int = 320) -> Certificate:
     """Whether the core is right for one vector z, and to how many units in the last place.
 
-    Args, raises: as :func:`enclose`.
+    Args:
+        iat, z, prec: as for :func:`enclose`; z of shape (d_in,).
+
+    Raises as :func:`enclose`.
     """
     found = enclose(iat, z, prec)
     vector = np.asarray(z, dtype=np.float64)
@@ -110,7 +114,7 @@ def certify(iat: iatcore.IAT, z: ArrayLike, prec: int = 320) -> Certificate:
 
 
 def is_inside(ball: arb, value: float) -> bool:
-    """Whether a float64 is a neighbour of, or inside, a ball: no other float64 lies between them."""
+    """Whether a float64 value is a neighbour of, or inside, a ball: no other float64 lies between them."""
     if not math.isfinite(value):
         return False
     low, high = math.nextafter(value, -math.inf), math.nextafter(value, math.inf)
@@ -118,7 +122,7 @@ def is_inside(ball: arb, value: float) -> bool:
 
 
 def ulps_from(ball: arb, value: float) -> float:
-    """Distance of a float64 from the middle of a ball in units in the last place of the float64."""
+    """Distance of a float64 value from the middle of a ball in units in the last place of the value."""
     distance = abs(float(ball.mid() - arb(value)))
     if distance == 0.0:
         return 0.0

@@ -42,6 +42,8 @@ def fit(meshes: Sequence[int], errors: Sequence[float], size: float = 0.0) -> Co
     """The line through logarithms of errors.
 
     Args:
+        meshes: M, two at least.
+        errors: one for each.
         size: of the exact values; errors of at most 64 eps of it are rounding.
 
     Raises:
@@ -62,9 +64,12 @@ def fit(meshes: Sequence[int], errors: Sequence[float], size: float = 0.0) -> Co
 def discretization_order(
     iat: iatcore.IAT, z: ArrayLike, meshes: Sequence[int] = (50, 100, 200, 400, 800), of: Quantity = "u"
 ) -> Convergence:
-    """The order at which ``iat.discretize(M)`` approaches ``iat`` on a batch z of shape (B, d_in).
+    """The order at which ``iat.discretize(M)`` approaches ``iat`` on a batch.
 
     Args:
+        iat: the exact transform.
+        z: shape (B, d_in).
+        meshes: M, two at least.
         of: ``"u"``: root mean square of ``norm(u_M - u)``; ``"S"``: of the Frobenius norm of the activation matrices.
 
     Raises:
@@ -93,6 +98,11 @@ def predicted_order(p: Basis, q: Basis, meshes: Sequence[int], of: Quantity = "u
     do no harm; 1 with a jump inside a mesh cell; exact where p is constant and q linear on every mesh cell, since the
     midpoint rule is exact for linear functions. S: an indicator jumps at roots, which lie anywhere: 1, unless p has
     none but jumps.
+
+    Args:
+        p, q: input and output basis.
+        meshes: M, which decide whether jumps lie on ends of mesh cells.
+        of: ``"u"`` or ``"S"``.
     """
     aligned = all(_on_mesh(basis, m) for basis in (p, q) for m in meshes)
     linear = all(b.is_piecewise and b.degree <= most for b, most in ((p, 0), (q, 1)))
@@ -120,7 +130,13 @@ def _is_continuous_at(basis: Basis, x: Fraction) -> bool:
 
 
 def leading_constant(iat: iatcore.IAT, z: ArrayLike, mesh: int) -> tuple[float, float]:
-    """``norm(u_M - u) M^2`` over a batch as measured, and by the leading term of the error, both root mean squares."""
+    """``norm(u_M - u) M^2`` as measured, and by the leading term of the error, both root mean squares over a batch.
+
+    Args:
+        iat: the exact transform.
+        z: shape (B, d_in).
+        mesh: M.
+    """
     on_mesh = iat.discretize(mesh)
     difference = on_mesh(z) - iat(z)
     leading = on_mesh.leading_error(z)
@@ -131,7 +147,12 @@ def leading_constant(iat: iatcore.IAT, z: ArrayLike, mesh: int) -> tuple[float, 
 def remainder_order(iat: iatcore.IAT, z: ArrayLike, meshes: Sequence[int] = (100, 400, 1600)) -> Convergence:
     """The order of what the leading term leaves of the error, ``norm(u_M - u - leading term)``: 3 for continuous bases.
 
-    Errors are root mean squares over a batch z of shape (B, d_in).
+    Errors are root mean squares over a batch.
+
+    Args:
+        iat: the exact transform.
+        z: shape (B, d_in).
+        meshes: M, two at least.
 
     Raises:
         ValueError: fewer than two meshes.
@@ -146,6 +167,11 @@ def remainder_order(iat: iatcore.IAT, z: ArrayLike, meshes: Sequence[int] = (100
 
 def width_order(network: iatcore.GDNN, x: ArrayLike, widths: Sequence[int] = (50, 100, 200, 400)) -> Convergence:
     """The order at which the plain ReLU network of M points approaches the continuous one, IAT section 2.1.
+
+    Args:
+        network: of continuous width.
+        x: inputs, shape (B, d_x).
+        widths: M, two at least.
 
     Raises:
         ValueError: fewer than two widths.

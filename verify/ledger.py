@@ -40,6 +40,9 @@ class Proof:
     Attributes:
         steps: what was shown, in plain notation.
         checks: how many of them were checked; the others are remarks and conditions.
+        conditions: what was assumed beyond the statement.
+        counterexamples: what the claim fails for.
+        measurements: what was measured and not proved.
     """
 
     steps: list[str] = field(default_factory=list)
@@ -49,7 +52,7 @@ class Proof:
     measurements: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        """A remark, a definition or a cited theorem: nothing is checked."""
+        """A text that is a remark, a definition or a cited theorem: nothing is checked."""
         self.steps.append(text)
 
     def assume(self, condition: str) -> None:
@@ -58,7 +61,7 @@ class Proof:
         self.steps.append(f"assume: {condition}")
 
     def holds(self, truth: Any, text: str) -> None:
-        """A step that is true or not; sympy relations must be decided.
+        """A step, in words the text, whose truth is known; sympy relations must be decided.
 
         Raises:
             StepFailed: it is not true.
@@ -68,7 +71,11 @@ class Proof:
         self._checked(text)
 
     def equal(self, left: Any, right: Any, text: str) -> None:
-        """An identity between expressions or matrices, by simplification of the difference to 0.
+        """An identity, by simplification of the difference to 0.
+
+        Args:
+            left, right: expressions, or matrices of one shape.
+            text: the step in words.
 
         Raises:
             StepFailed: the difference does not simplify to 0.
@@ -91,7 +98,7 @@ class Proof:
         self.counterexamples.append(text)
 
     def measured(self, truth: Any, text: str) -> None:
-        """Numbers that were measured and lie in the range that the text names."""
+        """Numbers that were measured; truth says that they lie in the range that the text names."""
         self.holds(bool(truth), f"measured: {text}")
         self.measurements.append(text)
 
@@ -132,7 +139,8 @@ class Claim:
         paper: ``IAT``, ``TMAF`` or ``AReLU``.
         place: equation or section.
         statement: in plain notation, in our words.
-        verdict: the recorded one; condition: of a statement that is proved under one.
+        verdict: the recorded one.
+        condition: of a statement that is proved under one, otherwise empty.
         decide: carries out the proof.
     """
 
@@ -161,7 +169,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Result:
-    """A claim with its proof carried out."""
+    """A claim with its proof carried out.
+
+    Attributes:
+        claim: what was to be decided.
+        verdict: what came out.
+        proof: its steps, as far as it went.
+        error: why it ended early, or an empty string.
+        seconds: that it took.
+    """
 
     claim: Claim
     verdict: Verdict
@@ -175,7 +191,7 @@ class Result:
         return self.verdict is self.claim.verdict
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Everything that people see of it, as JSON knows it."""
         claim = self.claim
         return {
             "id": claim.id,
@@ -202,6 +218,13 @@ def claim(
 ) -> Callable[[Callable[[Proof], None]], Callable[[Proof], None]]:
     """Enter a function into the ledger as the proof of a claim.
 
+    Args:
+        id: the paper, a dash, and what is like no other, such as ``IAT-21``.
+        place: equation or section.
+        statement: in plain notation, in our words.
+        verdict: what the proof is to come to.
+        condition: under which the statement is proved, where the verdict says so.
+
     Raises:
         ValueError: an id that is taken, or a condition without the verdict that has one.
     """
@@ -225,7 +248,7 @@ def claims() -> dict[str, Claim]:
 
 
 def find(ids: Iterable[str]) -> list[Claim]:
-    """Claims by id, in any case; a paper's name stands for all of its claims.
+    """Claims by their ids, in any case; a paper's name stands for all of its claims.
 
     Raises:
         KeyError: an id that is not in the ledger; the message lists those that are near.

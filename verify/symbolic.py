@@ -30,10 +30,13 @@ class SignCell:
     """Closed forms that hold near one input.
 
     Attributes:
-        z: symbols; at: the input, rational.
+        z: symbols.
+        at: the input, rational.
         roots: formulas of the roots inside (-1, 1), in the order of their pieces.
-        S: (d_out, d_in) expressions in z; u: (d_out, 1), ``S z``.
-        ends: a symbol for each root; by_ends: S with these symbols in place of the formulas.
+        S: (d_out, d_in) expressions in z.
+        u: (d_out, 1), ``S z``.
+        ends: a symbol for each root.
+        by_ends: S with these symbols in place of the formulas.
         pieces: for each root, the functions of p and those of q on its piece, as expressions in s.
     """
 
@@ -55,7 +58,11 @@ class SignCell:
 
 
 def sign_cell(p: Basis, q: Basis, at: Sequence[Fraction | int | float]) -> SignCell:
-    """u and S of IAT-ReLU as expressions in z around ``at``, where no root may be double or lie at a breakpoint.
+    """u and S of IAT-ReLU as expressions in z around one input, where no root may be double or lie at a breakpoint.
+
+    Args:
+        p, q: named bases, or others whose roots have formulas.
+        at: the input, as many numbers as p has functions; taken exactly.
 
     Raises:
         NotClosed: a basis for which roots have no formula here.

@@ -95,7 +95,7 @@ class Batches:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on as the batches did whose :meth:`state_dict` this is.
+        """Go on from a state: as the batches did whose :meth:`state_dict` it is.
 
         Raises:
             KeyError: an entry is missing. ValueError: it is of other data, batch size or order.

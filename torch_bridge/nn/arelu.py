@@ -83,7 +83,7 @@ class AReLU(Activation):
 class ELSA(AReLU):
     """The attention map alone, ``C(alpha) x`` for x < 0 and ``sigmoid(beta) x`` for x >= 0, AReLU 2.2.
 
-    ``AReLU(x) = relu(x) + ELSA(x)``. Arguments as for :class:`AReLU`.
+    ``AReLU(x) = relu(x) + ELSA(x)``. Arguments, shape, and what it raises, as for :class:`AReLU`.
     """
 
     residual = 0.0

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Activation(nn.Module):
-    """An activation that can say how its parameters do."""
+    """An activation that can say how its parameters do; shapes are those of its subclass."""
 
     def diagnostics(self) -> dict[str, dict[str, int]]:
         """For each kind of parameter how many there are, and how many are ``dead`` or ``saturated``.

@@ -27,6 +27,9 @@ class APL(Activation):
         dim: the dimension of the features.
         device, dtype: of the parameters.
 
+    Shape:
+        any to the same.
+
     Raises:
         ValueError: ``hinges`` or ``num_features`` below 1; in the forward pass, another size along ``dim``.
     """

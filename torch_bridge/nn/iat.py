@@ -104,12 +104,12 @@ class IAT(nn.Module):
 
     @property
     def input_basis(self) -> Basis:
-        """p."""
+        """The input basis p, before the scale."""
         return self.transform.p
 
     @property
     def output_basis(self) -> Basis:
-        """q, scaled."""
+        """The output basis q, with the scale."""
         return self.transform.q
 
     def forward(self, z: Tensor, pattern_from: Tensor | None = None) -> Tensor:
@@ -119,6 +119,9 @@ class IAT(nn.Module):
             z: coefficients, size d_in along ``dim``.
             pattern_from: a tensor of the same shape that the activation pattern is taken from. Gradients flow
                 to both; on a mesh, where the pattern is constant almost everywhere, to z alone.
+
+        Raises:
+            TypeError, ValueError: as the class says of the forward pass.
         """
         self._check_size(z, "z")
         if pattern_from is not None:
@@ -191,7 +194,13 @@ class IAT(nn.Module):
 
 
 class IATReLU(IAT):
-    """:class:`IAT` with sigma = ReLU, IAT (17)-(19); the other arguments are the same."""
+    """:class:`IAT` with sigma = ReLU, IAT (17)-(19).
+
+    Args:
+        in_features, out_features, input_basis, output_basis, dim, mesh, scale, derivatives, device, dtype: as for IAT.
+
+    Shape, and what it raises: as for :class:`IAT`.
+    """
 
     def __init__(
         self,

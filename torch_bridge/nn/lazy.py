@@ -40,7 +40,11 @@ class LazyIAT(LazyModuleMixin, IAT):
         super().__init__(1, self._asked or 1, input_basis, output_basis, **settings)  # pyright: ignore[reportAttributeAccessIssue]
 
     def initialize_parameters(self, z: Tensor, pattern_from: Tensor | None = None) -> None:
-        """Take the size from an input."""
+        """Take the size d_in along ``dim`` from an input z of shape (*, d_in, *); ``pattern_from`` is not looked at.
+
+        Raises:
+            ValueError: z has no dimension ``dim``.
+        """
         if not -z.ndim <= self.dim < z.ndim:
             raise ValueError(f"z must have a dimension {self.dim}, got shape {tuple(z.shape)}")
         size = z.shape[self.dim]
@@ -52,6 +56,6 @@ class LazyIAT(LazyModuleMixin, IAT):
 
 
 class LazyIATReLU(LazyIAT):
-    """:class:`LazyIAT` with sigma = ReLU; it becomes an :class:`IATReLU`."""
+    """:class:`LazyIAT` with sigma = ReLU; it becomes an :class:`IATReLU`. Arguments and shape as there."""
 
     cls_to_become = IATReLU  # type: ignore[assignment]

@@ -26,9 +26,16 @@ LARGEST_MESH = 1 << 22
 class ReLUNetwork(nn.Sequential):
     """What :func:`to_relu_network` returns: linear maps and entry-wise activations, and the error of what they replace.
 
+    Args:
+        modules: in the order of the data.
+        mesh, slope, offset: see the attributes.
+
     Attributes:
         mesh: M, the width of the layers that stand for transforms.
         slope, offset: the error is at most ``slope norm(x) + offset``.
+
+    Shape:
+        that of the network which it stands for.
     """
 
     def __init__(self, modules: list[nn.Module], mesh: int, slope: float, offset: float) -> None:

@@ -204,7 +204,10 @@ class TMAF(_Features):
         return tuple(tuple(from_gaps(p.detach()).tolist()) for p in self.breakpoints)
 
     def matrix(self, z: Tensor) -> Tensor:
-        """``S(z)``, dense and without gradient: ``dim`` moves last, and the matrix has one dimension more."""
+        """``S(z)``, dense and without gradient: shape (*, n, *) to (*, n, n), ``dim`` moving last.
+
+        Raises as the forward pass.
+        """
         layout, x = self._layout(z, 1), computable(z, "z").detach()
         grids = tuple(torch.tensor(points, dtype=torch.float64).to(z.dtype) for points in self.current_grids())
         with torch.no_grad():
@@ -272,7 +275,7 @@ class RescaledTMAF(_Features):
         return u.movedim(-1, self.dim)
 
     def matrix(self, z: Tensor) -> Tensor:
-        """``S(z)``, dense and without gradient: ``dim`` moves last, and the matrix has one dimension more."""
+        """``S(z)``, dense and without gradient, as :meth:`TMAF.matrix`; raises TypeError unless z is floating."""
         with torch.no_grad():
             rows = check_floating(z, "z").movedim(self._layout(z, 1).dim, -1)
             n = rows.shape[-1]

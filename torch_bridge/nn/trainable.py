@@ -151,7 +151,7 @@ class TrainableIAT(IAT):
         return points, torch.tensor(self.gate.slopes, **place) if self.slopes is None else self.slopes
 
     def forward(self, z: Tensor, pattern_from: Tensor | None = None) -> Tensor:
-        """As :meth:`IAT.forward`."""
+        """The transform of z, or the decoupled form with ``pattern_from``, as :meth:`IAT.forward`, raises too."""
         for name, tensor in (("z", z), ("pattern_from", pattern_from)):
             if tensor is not None:
                 self._check_size(check_floating(tensor, name), name)

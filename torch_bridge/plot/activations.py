@@ -34,9 +34,13 @@ KINDS = (Activation, IAT, *(e.make for e in ACTIVATIONS.values() if isinstance(e
 def record_inputs(network: nn.Module, most: int = MOST_INPUTS) -> Iterator[dict[str, Tensor]]:
     """Collect what goes into every activation of a network while the block runs.
 
+    Args:
+        network: any module.
+        most: entries that are kept of an input, >= 1.
+
     Yields:
         a dict from names of modules (``""`` if the network is an activation itself) to flat float64 tensors: evenly
-        spaced entries, ``most`` at most, of what went in in the last forward pass.
+        spaced entries of what went in in the last forward pass.
     """
     found: dict[str, Tensor] = {}
 
@@ -124,7 +128,8 @@ def activation(
     Args:
         module: an activation of this package or of torch.
         inputs: what goes into it, of any shape; see :func:`record_inputs`.
-        before: the same activation as it was before, drawn grey and dashed, with its inputs.
+        before: the same activation as it was before, drawn grey and dashed.
+        inputs_before: what went into it, of any shape.
         interval: of the horizontal axis; None covers the middle 99.8 % of the inputs, or [-3, 3].
         ax: None makes a new figure.
 

@@ -149,6 +149,7 @@ def pattern_2d(
         transform: an :class:`iatcore.IAT`, a :class:`iatcore.DiscreteIAT` or a module :class:`torch_bridge.IAT`.
         state: a function that takes inputs (n, 2) and gives states (n, d_in); or a module: a network that contains
             ``transform``, or one whose output is the state.
+        quantity: ``"measure"``, ``"intervals"`` or ``"regions"``.
         extent: left, right, bottom, top.
         points: along each side, >= 2; x is taken at the centres of ``points**2`` equal cells.
         ax: None makes a new figure.
