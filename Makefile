@@ -18,7 +18,7 @@ ifneq ($(USABLE),yes)
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help env test demo lint bench clean
+.PHONY: help env test demo lint bench docs clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -28,9 +28,10 @@ help:
 	@echo "make demo    run the demonstration"
 	@echo "make lint    run ruff, pyright and the import contracts"
 	@echo "make bench   run the benchmarks"
+	@echo "make docs    build the site in docs/_build"
 	@echo "make clean   remove what was built, but not $(VENV)"
 	@echo
-	@echo 'test, demo and bench pass ARGS="..." on; test runs in JOBS=$(JOBS) processes.'
+	@echo 'test, demo, bench and docs pass ARGS="..." on; test runs in JOBS=$(JOBS) processes.'
 
 env: $(STAMP)
 
@@ -55,10 +56,14 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/python scripts/check_public_types.py
 	$(BIN)/lint-imports --no-logo
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(STAMP)
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build $(ARGS)
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache docs/_build
