@@ -19,6 +19,25 @@ def real_array(array: Any, name: str) -> NDArray[Any]:
     return values
 
 
+class _Unlocked:
+    """The memory of a read-only array, which is kept alive, as one that may be written."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        facts = array.__array_interface__
+        self.__array_interface__ = {**facts, "data": (facts["data"][0], False)}
+
+
+def for_kernels(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """A contiguous array of a dtype for compiled functions, which must not write to it.
+
+    Without a copy where that is possible, also of a read-only array: numba has a type of its own for these, for which
+    every kernel would be compiled again.
+    """
+    array = np.ascontiguousarray(values, dtype=dtype)
+    return array if array.flags.writeable else np.asarray(_Unlocked(array))
+
+
 def check_rows(array: Any, size: int, name: str) -> tuple[NDArray[Any], tuple[int, ...], np.dtype[Any]]:
     """Rows of a batch as a contiguous (B, size) array.
 
@@ -35,8 +54,7 @@ def check_rows(array: Any, size: int, name: str) -> tuple[NDArray[Any], tuple[in
         raise ValueError(f"{name} must have last dimension {size}, got shape {values.shape}")
     result = values.dtype if values.dtype.type in FLOATS else np.dtype(np.float64)
     compute = np.float32 if result == np.float32 else np.float64
-    rows = np.ascontiguousarray(values.reshape(-1, size), dtype=compute)
-    return rows, values.shape[:-1], result
+    return for_kernels(values.reshape(-1, size), compute), values.shape[:-1], result
 
 
 def check_pair(
@@ -56,11 +74,9 @@ def check_pair(
             raise ValueError(
                 f"leading shapes of {name} and {other_name} must broadcast, got {shape} and {other_shape}"
             ) from None
-        a = np.ascontiguousarray(np.broadcast_to(a.reshape(*shape, size), (*common, size)).reshape(-1, size))
-        b = np.ascontiguousarray(
-            np.broadcast_to(b.reshape(*other_shape, other_size), (*common, other_size)).reshape(-1, other_size)
-        )
-        shape = common
+        a = for_kernels(np.broadcast_to(a.reshape(*shape, size), (*common, size)).reshape(-1, size), a.dtype)
+        b = np.broadcast_to(b.reshape(*other_shape, other_size), (*common, other_size)).reshape(-1, other_size)
+        b, shape = for_kernels(b, b.dtype), common
     compute = np.promote_types(a.dtype, b.dtype)
     return a.astype(compute, copy=False), b.astype(compute, copy=False), shape, np.promote_types(result, other_result)
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import steps
 from .attention import clamp_alpha, sigmoid
-from .checks import check_size, real_array
+from .checks import check_size, for_kernels, real_array
 from .gates import Gate, Side, arelu
 from .grids import grid as grid_of
 from .smooth_functions import Smooth
@@ -44,7 +44,7 @@ def float_rows(z: ArrayLike, name: str) -> tuple[Array, np.dtype[Any]]:
     if values.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got a number")
     result = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
-    return np.ascontiguousarray(values, dtype=np.float32 if result.itemsize < 8 else np.float64), result
+    return for_kernels(values, np.float32 if result.itemsize < 8 else np.float64), result
 
 
 class TMAF:
