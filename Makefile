@@ -18,7 +18,7 @@ ifneq ($(USABLE),yes)
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help env test demo lint bench docs clean
+.PHONY: help env test demo lint style types public-types imports bench docs clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -41,7 +41,7 @@ ifneq ($(USABLE),yes)
 	$(PYTHON) -m venv --clear $(VENV)
 endif
 	@echo "installing into $(VENV): some minutes the first time"
-	$(BIN)/python -m pip install --quiet -e ".[dev]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile -e ".[dev]" -c constraints.txt
 	@echo "compiling the kernels"
 	$(BIN)/python -m iatcore.precompile
 	@touch $@
@@ -53,10 +53,19 @@ demo: $(STAMP)
 	$(BIN)/matact demo $(ARGS)
 
 lint: $(STAMP)
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --output-sync=target style types public-types imports
+
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
 	$(BIN)/pyright
+
+public-types:
 	$(BIN)/python scripts/check_public_types.py
+
+imports:
 	$(BIN)/lint-imports --no-logo
 
 bench: $(STAMP)
