@@ -1,5 +1,7 @@
 """Smooth activations without a mesh, against the adaptive quadrature in numpy."""
 
+import pickle
+
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
@@ -40,6 +42,31 @@ def test_derivatives():
     z = normal(2, 4).requires_grad_()
     assert gradcheck(module, z)
     assert gradgradcheck(module, z)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_in_a_graph(dtype):
+    module = tb.IAT(4, 3, activation=torch.tanh, dim=1)
+    compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    tolerance = {"rtol": 0, "atol": 1e-11 if dtype == torch.float64 else 1e-5}
+    for batch in (2, 5):
+        z = normal(batch, 4, 3).to(dtype).requires_grad_()
+        u, expected = compiled(z), module(z)
+        torch.testing.assert_close(u, expected, **tolerance)
+        g = torch.ones_like(u)
+        torch.testing.assert_close(*(torch.autograd.grad(v, z, g)[0] for v in (u, expected)), **tolerance)
+
+
+def test_a_graph_whose_cells_are_too_coarse_says_so():
+    z = 40 * normal(3, 4)
+    module = tb.IAT(4, 3, activation=torch.tanh, scale=None)
+    with pytest.raises(RuntimeError, match="call the module outside of a graph on such inputs first"):
+        torch.compile(module, fullgraph=True, backend="aot_eager")(z)
+    expected = module(z)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(z), expected, rtol=1e-10, atol=0)
+    again = pickle.loads(pickle.dumps(tb.IAT(4, 3, activation=torch.tanh)))
+    torch.testing.assert_close(torch.compile(again, backend="aot_eager")(z / 40), again(z / 40))
 
 
 def test_other_dimension_nan_and_empty():

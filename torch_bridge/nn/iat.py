@@ -18,12 +18,15 @@ from iatcore.scaling import he_scale
 from ..ops.dtypes import computable, is_transformed
 from ..ops.iat.op import Derivatives, Transform, iat
 from ..ops.iat.reference import check_shapes
+from ..ops.iat_mesh import library
 from ..ops.iat_mesh.op import iat_mesh
 from ..ops.iat_mesh.reference import gauss_matrices, iat_smooth, mesh_matrices
 from ..ops.iat_mesh.reference import iat_mesh as sampled
 from .base import check_placement
 
 Activation = Callable[[Tensor], Tensor]
+HALVINGS_IN_GRAPHS = 4
+"""Of the cells of a smooth activation, before any call has needed more."""
 GATES: dict[str, Callable[[], Gate]] = {
     "relu": gates.relu,
     "leaky_relu": gates.leaky_relu,
@@ -50,7 +53,8 @@ class IAT(nn.Module):
         dim: the dimension of the input that holds z.
         mesh: None is exact for gates, and Gauss-Legendre quadrature for an activation, refined for every batch
             until u changes by at most 1e-12 of its largest entry (1e-6 in float32); M >= 1 is the sum over M
-            midpoints, IAT (12).
+            midpoints, IAT (12). In a graph of torch.compile, whose cells cannot depend on the data, the quadrature
+            has those that calls outside of graphs needed, and a call that needs finer ones raises.
         scale: multiplies q; ``"he"`` is :func:`iatcore.scaling.he_scale`, with which layers initialised by
             He's rule keep their variance; None is 1.
         derivatives: 1, 2 or ``"any"``, of the exact transform: with 1 or 2 a CPU tensor is transformed by compiled
@@ -63,6 +67,7 @@ class IAT(nn.Module):
     Raises:
         TypeError: an argument of the wrong kind; in the forward pass, a tensor whose dtype is not a floating one.
         ValueError: a name, size or number out of range; in the forward pass, a wrong size along ``dim``.
+        RuntimeError: in the forward pass, a smooth activation that its cells do not resolve.
     """
 
     def __init__(
@@ -100,6 +105,9 @@ class IAT(nn.Module):
         self.scale = _scale(scale, p, q, self.activation or self.gate)
         self.transform = Transform(p, q.scaled(self.scale), self.gate)
         self._mesh = None if self.mesh is None else mesh_matrices(self.input_basis, self.output_basis, self.mesh)
+        self._halvings, self._smooth_cells = 0, None
+        if self.mesh is None and self.activation is not None:
+            self._keep_cells(HALVINGS_IN_GRAPHS)
         self._matrices: dict[Any, tuple[Tensor, Tensor]] = {}
 
     @property
@@ -152,7 +160,20 @@ class IAT(nn.Module):
         assert self.activation is not None
         dtype, z = z.dtype, computable(z, "z")
         tolerance = 1e-12 if z.dtype == torch.float64 else 1e-6
-        return iat_smooth(z, lambda k: self._gauss_matrices(k, z), self.activation, tolerance).to(dtype)
+        if torch.compiler.is_compiling():
+            assert self._smooth_cells is not None
+            coarse, fine = ((P.to(z.device, z.dtype), Q.to(z.device, z.dtype)) for P, Q in self._smooth_cells)
+            return library.iat_smooth(z, coarse, fine, self.activation, tolerance).to(dtype)
+        u, halvings = iat_smooth(z, lambda k: self._gauss_matrices(k, z), self.activation, tolerance)
+        if halvings > self._halvings:
+            self._keep_cells(halvings)
+        return u.to(dtype)
+
+    def _keep_cells(self, halvings: int) -> None:
+        """For graphs, whose cells cannot depend on the data: those that did outside of them, and half as many."""
+        self._halvings = halvings
+        bases = self.input_basis, self.output_basis
+        self._smooth_cells = gauss_matrices(*bases, halvings - 1), gauss_matrices(*bases, halvings)
 
     def _gauss_matrices(self, halvings: int, like: Tensor) -> tuple[Tensor, Tensor]:
         key = (like.dtype, like.device, halvings)

@@ -16,7 +16,13 @@ from iatcore.gates import Side
 
 from ..handles import handle, held
 from . import kernels
+from .reference import Activation, change_and_size
 
+Pair = tuple[Tensor, Tensor]
+STUCK = (
+    "the cells of this graph left a change of {change:.1e} where {allowed:.1e} was asked for; call the module outside "
+    "of a graph on such inputs first, it then keeps finer ones; an activation with kinks belongs on a mesh or is a gate"
+)
 ONCE = "a transform on a mesh in a graph is differentiable once; call the module outside of it for more"
 
 
@@ -71,3 +77,42 @@ def _no_more(ctx: Any, *_: Any) -> Any:
 
 iat_mesh.register_autograd(_backward, setup_context=_setup)
 iat_mesh_vjp.register_autograd(_no_more, setup_context=_setup_nothing)
+
+
+@torch.library.custom_op("matact::converged", mutates_args=())
+def converged(u: Tensor, cruder: Tensor, tolerance: float) -> Tensor:
+    """A copy of u, whose largest difference from ``cruder`` is at most ``tolerance`` times its largest entry.
+
+    Raises:
+        RuntimeError: it is not.
+    """
+    change, size = change_and_size(u, cruder)
+    if not change <= tolerance * size:
+        raise RuntimeError(STUCK.format(change=float(change), allowed=float(tolerance * size)))
+    return u.clone()
+
+
+@converged.register_fake
+def _(u: Tensor, cruder: Tensor, tolerance: float) -> Tensor:
+    return torch.empty_like(u)
+
+
+converged.register_autograd(lambda ctx, g: (g, None, None))
+
+
+def iat_smooth(z: Tensor, coarse: Pair, fine: Pair, activation: Activation, tolerance: float) -> Tensor:
+    """:func:`.reference.iat_smooth` in a graph, whose cells cannot depend on the data: it raises where they do not do.
+
+    Args:
+        z: coefficients (..., d_in).
+        coarse, fine: two pairs of :func:`.reference.gauss_matrices`, the second one of more halvings.
+        activation: sigma, entry-wise.
+        tolerance: of the change from one to the other, relative to the largest entry.
+
+    Raises:
+        RuntimeError: when it is run, if the change is larger.
+    """
+    (P, Q), (P_fine, Q_fine) = coarse, fine
+    with torch.no_grad():
+        cruder = activation(z @ P) @ Q.mT
+    return converged(activation(z @ P_fine) @ Q_fine.mT, cruder, tolerance)

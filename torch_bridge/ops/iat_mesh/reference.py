@@ -87,7 +87,7 @@ def gauss_matrices(p: Basis, q: Basis, halvings: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(p(nodes)), torch.from_numpy(q(nodes) * (width[:, None] * w / 2).ravel())
 
 
-def iat_smooth(z: Tensor, matrices: Matrices, activation: Activation, tolerance: float) -> Tensor:
+def iat_smooth(z: Tensor, matrices: Matrices, activation: Activation, tolerance: float) -> tuple[Tensor, int]:
     """``integral of q(s) sigma(p(s)^T z) ds`` for a smooth sigma; differentiable to any order of sigma.
 
     The cells are halved until the largest change of u is at most ``tolerance`` times the largest entry of u.
@@ -96,6 +96,9 @@ def iat_smooth(z: Tensor, matrices: Matrices, activation: Activation, tolerance:
         z: coefficients (..., d_in).
         matrices: :func:`gauss_matrices` for a number of halvings, in the dtype and on the device of z.
         activation: sigma, entry-wise.
+
+    Returns:
+        (..., d_out), and the number of halvings.
 
     Raises:
         RuntimeError: :data:`MOST_HALVINGS` do not suffice.
@@ -106,8 +109,7 @@ def iat_smooth(z: Tensor, matrices: Matrices, activation: Activation, tolerance:
         for halvings in range(1, MOST_HALVINGS + 1):
             P, Q = matrices(halvings)
             u = activation(z @ P) @ Q.mT
-            # a row with nan or inf has nothing to converge to
-            change, size = (x.masked_fill(~u.isfinite(), 0).abs().amax() if x.numel() else 0.0 for x in (u - before, u))
+            change, size = change_and_size(u, before)
             if change <= tolerance * size:
                 break
             before = u
@@ -116,7 +118,14 @@ def iat_smooth(z: Tensor, matrices: Matrices, activation: Activation, tolerance:
                 f"{MOST_HALVINGS} halvings left a change of {float(change):.1e} where {tolerance:.1e} was asked for; "
                 "an activation with kinks belongs on a mesh, or is a gate"
             )
-    return activation(z @ P) @ Q.mT if torch.is_grad_enabled() else u
+    return (activation(z @ P) @ Q.mT if torch.is_grad_enabled() else u), halvings
+
+
+def change_and_size(u: Tensor, cruder: Tensor) -> tuple[float | Tensor, float | Tensor]:
+    """The largest entries of ``abs(u - cruder)`` and ``abs(u)``; nan or inf of u has nothing to converge to."""
+    finite = u.isfinite()
+    first, second = (x.masked_fill(~finite, 0).abs().amax() if x.numel() else 0.0 for x in (u - cruder, u))
+    return first, second
 
 
 def apply_gate(gate: Gate, t: Tensor) -> Tensor:
