@@ -41,7 +41,7 @@ ifneq ($(USABLE),yes)
 	$(PYTHON) -m venv --clear $(VENV)
 endif
 	@echo "installing into $(VENV): some minutes the first time"
-	$(BIN)/python -m pip install --quiet --no-compile -e ".[dev]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e ".[dev]" -c constraints.txt
 	@echo "compiling the kernels"
 	$(BIN)/python -m iatcore.precompile
 	@touch $@
