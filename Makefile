@@ -41,9 +41,11 @@ ifneq ($(USABLE),yes)
 	$(PYTHON) -m venv --clear $(VENV)
 endif
 	@echo "installing into $(VENV): some minutes the first time"
-	$(BIN)/python -m pip install --quiet -e ".[dev]" -c constraints.txt
-	@echo "compiling the kernels"
-	$(BIN)/python -m iatcore.precompile
+	$(BIN)/python -m pip install --quiet -e . -c constraints.txt
+	@echo "compiling the kernels, and installing what development needs"
+	@$(BIN)/python -m iatcore.precompile & compiling=$$!; \
+	$(BIN)/python -m pip install --quiet -e ".[dev]" -c constraints.txt; installed=$$?; \
+	wait $$compiling && exit $$installed
 	@touch $@
 
 test: $(STAMP)
