@@ -142,10 +142,9 @@ class IAT:
         saved = self.forward(z, save=True)[1]
         columns = []
         for j in range(self.in_size):
-            unit, column = np.zeros_like(z), np.empty((len(z), self.out_size))
+            unit = np.zeros_like(z)
             unit[:, j] = 1.0
-            self._run(z, unit, column, "forward", same=False, saved=saved, mode=fused.READ)
-            columns.append(column)
+            columns.append(self.matrix_rows(z, unit, saved=saved))
         return np.stack(columns, axis=-1)
 
     def apply(self, pattern: ActivationPattern, z: ArrayLike) -> NDArray[Any]:
@@ -185,7 +184,7 @@ class IAT:
     def jvp(self, z: ArrayLike, v: ArrayLike) -> NDArray[Any]:
         """``J(z) v``: z and v (..., d_in), broadcast, to (..., d_out); J, and what it raises, as in :meth:`vjp`."""
         rows, other, shape, dtype = check_pair(z, self.in_size, "z", v, self.in_size, "v")
-        out = self._derivative_rows(rows, other, transpose=False) if self._kind is None else self._tangent(rows, other)
+        out = self._derivative_rows(rows, other, transpose=False)
         return out.astype(dtype, copy=False).reshape(*shape, self.out_size)
 
     def hessian(self, z: ArrayLike) -> NDArray[Any]:
@@ -249,8 +248,8 @@ class IAT:
         rows, other, shape, dtype = check_pair(z, self.in_size, "z", g, self.out_size, "g")
         y, h = rows.astype(np.float64), other.astype(np.float64)
         return (
-            self.slope_rows(y, h).astype(dtype, copy=False).reshape(*shape, -1),
-            self.breakpoint_rows(y, h).astype(dtype, copy=False).reshape(*shape, -1),
+            self.slope_rows(y, h).astype(dtype, copy=False).reshape(*shape, len(self.gate.slopes)),
+            self.breakpoint_rows(y, h).astype(dtype, copy=False).reshape(*shape, len(self.gate.breakpoints)),
         )
 
     def slope_rows(self, z: Floats, g: Floats) -> Floats:
@@ -321,18 +320,24 @@ class IAT:
 
     # -- rows of a checked batch ---------------------------------------------------------------------------------
 
-    def forward(self, z: NDArray[Any], save: bool | Crossings = False) -> tuple[NDArray[Any], Any]:
-        """Rows of u for contiguous rows of z, and what :meth:`backward` can reuse (None if nothing).
+    def forward(
+        self, z: NDArray[Any], save: bool | Crossings = False, h: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], Any]:
+        """Rows of u, or of ``S(z) h``, and what :meth:`backward` and :meth:`matrix_rows` can reuse (None if nothing).
 
-        ``save`` may be room of the shapes :meth:`saved_shapes`, which is then written.
+        Args:
+            z: contiguous rows, shape (n, d_in).
+            save: whether to keep something, or room of the shapes :meth:`saved_shapes`, which is then written.
+            h: rows like z, of its dtype: the decoupled form IAT (24) of them.
         """
+        vectors = z if h is None else h
         if self._kind is None:
             pattern = self.pattern(z)
-            out = self._apply_rows(pattern, z.astype(np.float64), transpose=False)
+            out = self._apply_rows(pattern, vectors.astype(np.float64), transpose=False)
             return out.astype(z.dtype, copy=False), (pattern if save else None)
         out = np.empty((len(z), self.out_size), dtype=z.dtype)
         saved = (self._empty_crossings(len(z)) if save is True else save) if save else None
-        self._run(z, z, out, "forward", same=True, saved=saved, mode=fused.WRITE)
+        self._run(z, vectors, out, "forward", same=h is None, saved=saved, mode=fused.WRITE)
         return out, saved
 
     def backward(self, z: NDArray[Any], g: NDArray[Any], saved: Any = None) -> NDArray[Any]:
@@ -342,19 +347,32 @@ class IAT:
             z, g: contiguous rows of one dtype, shapes (n, d_in), (n, d_out).
             saved: what :meth:`forward` gave, or None.
         """
-        if self._kind is None:
-            return self._derivative_rows(z, g, transpose=True, pattern=saved)
-        out = np.empty((len(z), self.in_size), dtype=z.dtype)
-        self._run(z, g, out, "backward", same=False, saved=saved, mode=fused.READ)
-        if not self.gate.is_continuous:
-            out += self._jump_rows(self.pattern(z), z, g, transpose=True)
-        return out
+        return self._derivative_rows(z, g, transpose=True, saved=saved)
 
-    def _tangent(self, z: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
-        out = np.empty((len(z), self.out_size), dtype=z.dtype)
-        self._run(z, v, out, "forward", same=False)
-        if not self.gate.is_continuous:
-            out += self._jump_rows(self.pattern(z), z, v, transpose=False)
+    def _derivative_rows(self, z: NDArray[Any], h: NDArray[Any], transpose: bool, saved: Any = None) -> NDArray[Any]:
+        """``J h`` or ``J^T h``: the activation matrix, and what the crossings add where the gate jumps."""
+        if self._kind is None and saved is None:
+            saved = self.pattern(z)
+        out = self.matrix_rows(z, h, transpose, saved)
+        if self.gate.is_continuous:
+            return out
+        pattern = saved if self._kind is None else self.pattern(z)
+        return (out + self._jump_rows(pattern, z, h, transpose)).astype(z.dtype, copy=False)
+
+    def matrix_rows(self, z: NDArray[Any], h: NDArray[Any], transpose: bool = False, saved: Any = None) -> NDArray[Any]:
+        """Rows of ``S(z) h``, or of ``S(z)^T h``; nan where z or h are not finite.
+
+        Args:
+            z, h: contiguous rows of one dtype, shapes (n, d_in), and (n, d_in) or with ``transpose`` (n, d_out).
+            transpose: whether S is transposed.
+            saved: what :meth:`forward` gave for z, or None.
+        """
+        if self._kind is None:
+            pattern = self.pattern(z) if saved is None else saved
+            return self._apply_rows(pattern, h.astype(np.float64), transpose).astype(z.dtype, copy=False)
+        out = np.empty((len(z), self.in_size if transpose else self.out_size), dtype=z.dtype)
+        direction = "backward" if transpose else "forward"
+        self._run(z, h, out, direction, same=False, saved=saved, mode=fused.READ)
         return out
 
     @cached_property
@@ -377,9 +395,7 @@ class IAT:
             return LocalWaveRunner(self.p, self.q, self._gate_arrays)
         return WaveRunner(self.p, self.q, self._gate_arrays)
 
-    def _run(
-        self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any = None, mode: int = fused.RECOMPUTE
-    ) -> None:
+    def _run(self, z: Any, h: Any, out: Any, direction: str, same: bool, saved: Any, mode: int) -> None:
         kernel, args = self._runner.prepare(z, h, out, direction, same, saved, mode)
         over_rows(kernel, len(z), self._runner.cost, *args, block=self._runner.block)
 
@@ -432,16 +448,6 @@ class IAT:
         self._moments(pattern, APPLY, out, np.where(finite[:, None], rows, 0.0), transpose)
         out[~finite] = np.nan
         return out[..., 0]
-
-    def _derivative_rows(
-        self, z: NDArray[Any], h: NDArray[Any], transpose: bool, pattern: ActivationPattern | None = None
-    ) -> NDArray[Any]:
-        pattern = self.pattern(z) if pattern is None else pattern
-        rows = h.astype(np.float64)
-        out = self._apply_rows(pattern, rows, transpose)
-        if not self.gate.is_continuous:
-            out += self._jump_rows(pattern, z, h, transpose)
-        return out.astype(z.dtype, copy=False)
 
     def _jump_rows(self, pattern: ActivationPattern, z: NDArray[Any], h: NDArray[Any], transpose: bool) -> Floats:
         """What the crossings of levels where the gate jumps add; a crossing without slope adds nothing."""

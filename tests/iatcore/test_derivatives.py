@@ -150,6 +150,8 @@ def test_gradients_of_the_gate(first, second, gate):
     np.testing.assert_allclose(points, differences(by_points, np.array(gate.breakpoints)), rtol=0, atol=1e-6)
     if first == "rect":
         assert not points.any()
+    slopes, points = IAT(p, q, gate).gate_vjp(z[:0], g[:0])
+    assert slopes.shape == (0, len(gate.slopes)) and points.shape == (0, len(gate.breakpoints))
 
 
 @pytest.mark.parametrize("gate", GATES)

@@ -93,6 +93,11 @@ def test_constant_pattern(first: str) -> None:
     with torch.no_grad():
         u = fast(z, pattern_from=source.requires_grad_())
     torch.testing.assert_close(u, results[1][0].detach(), rtol=0, atol=1e-13)
+    source = source.detach()
+    u = fast(z, pattern_from=source)
+    source.add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        u.sum().backward()
 
 
 def test_gradient_of_an_expanded_gradient() -> None:
@@ -426,6 +431,12 @@ def test_lazy_size_along_a_dimension() -> None:
 def test_bad_lazy_settings(settings: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         tb.LazyIAT(**settings)
+
+
+def test_a_lazy_relu_has_no_other_activation() -> None:
+    for settings in ({"gate": "absolute"}, {"activation": torch.tanh}):
+        with pytest.raises(TypeError, match=r"of LazyIATReLU is ReLU, got .*; LazyIAT takes others"):
+            tb.LazyIATReLU(**settings)
 
 
 def test_lazy_size_needs_the_dimension() -> None:

@@ -56,6 +56,24 @@ class LazyIAT(LazyModuleMixin, IAT):
 
 
 class LazyIATReLU(LazyIAT):
-    """:class:`LazyIAT` with sigma = ReLU; it becomes an :class:`IATReLU`. Arguments and shape as there."""
+    """:class:`LazyIAT` with sigma = ReLU; it becomes an :class:`IATReLU`.
+
+    Args:
+        out_features, input_basis, output_basis: as for :class:`LazyIAT`.
+        settings: others of :class:`IATReLU`.
+
+    Shape:
+        as :class:`IAT`.
+
+    Raises:
+        TypeError: a gate or an activation. Others as :class:`LazyIAT`.
+    """
 
     cls_to_become = IATReLU  # type: ignore[assignment]
+
+    def __init__(
+        self, out_features: int | None = None, input_basis: str = "fourier", output_basis: str = "pwq", **settings: Any
+    ) -> None:
+        for name in settings.keys() & {"gate", "activation"}:
+            raise TypeError(f"{name} of LazyIATReLU is ReLU, got {settings[name]!r}; LazyIAT takes others")
+        super().__init__(out_features, input_basis, output_basis, **settings)

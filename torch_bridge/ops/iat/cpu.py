@@ -39,7 +39,7 @@ def iat_decoupled(z: Tensor, core: iatcore.IAT, pattern_from: Tensor, again: Dec
     if pattern_from.requires_grad and torch.is_grad_enabled():
         return _Decoupled.apply(z, pattern_from, core, again)
     # the pattern is a constant, so u is linear in z: differentiable to any order
-    return _Linear.apply(z, core, core.pattern(array(pattern_from)), False)
+    return _Linear.apply(z, pattern_from.detach(), core, None, False)
 
 
 def array(x: Tensor) -> np.ndarray:
@@ -135,8 +135,8 @@ class _Decoupled(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, x: Tensor, core: iatcore.IAT, again: Decoupled) -> Tensor:
         ctx.save_for_backward(z, x)
         ctx.core, ctx.again = core, again
-        ctx.pattern = core.pattern(array(x))
-        return torch.from_numpy(core.apply(ctx.pattern, array(z)))
+        u, ctx.crossings = core.forward(rows(x), save=True, h=rows(z))
+        return tensor(u, z, core.out_size)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
@@ -146,8 +146,9 @@ class _Decoupled(torch.autograd.Function):
             inputs = [t for t, want in zip((z, x), wanted, strict=True) if want]
             found = iter(torch.autograd.grad(ctx.again(z, x), inputs, g, create_graph=True))
             return next(found) if wanted[0] else None, next(found) if wanted[1] else None, None, None
-        linear = torch.from_numpy(ctx.core.apply_transpose(ctx.pattern, array(g))) if wanted[0] else None
-        motion = None
+        linear, motion = None, None
+        if wanted[0]:
+            linear = tensor(ctx.core.matrix_rows(rows(x), rows(g), True, ctx.crossings), z, ctx.core.in_size)
         if wanted[1]:
             moved = ctx.core.motion_rows(rows(x), rows(z), rows(g)).astype(array(x).dtype, copy=False)
             motion = tensor(moved, x, ctx.core.in_size)
@@ -155,14 +156,21 @@ class _Decoupled(torch.autograd.Function):
 
 
 class _Linear(torch.autograd.Function):
-    """``S(D) x`` or ``S(D)^T x`` for a constant pattern D: each is the derivative of the other."""
+    """``S(D) h`` or ``S(D)^T h`` for the constant pattern D of x: each is the derivative of the other."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, core: iatcore.IAT, pattern: Any, transpose: bool) -> Tensor:
-        ctx.core, ctx.pattern, ctx.transpose = core, pattern, transpose
-        apply = core.apply_transpose if transpose else core.apply
-        return torch.from_numpy(apply(pattern, array(x)))
+    def forward(ctx: Any, h: Tensor, x: Tensor, core: iatcore.IAT, crossings: Any, transpose: bool) -> Tensor:
+        if transpose:
+            found = core.matrix_rows(rows(x), rows(h), True, crossings)
+        elif ctx.needs_input_grad[0] and crossings is None:
+            found, crossings = core.forward(rows(x), save=True, h=rows(h))
+        else:
+            found = core.matrix_rows(rows(x), rows(h), False, crossings)
+        ctx.save_for_backward(x)
+        ctx.core, ctx.crossings, ctx.transpose = core, crossings, transpose
+        return tensor(found, h, core.in_size if transpose else core.out_size)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, None]:
-        return _Linear.apply(g, ctx.core, ctx.pattern, not ctx.transpose), None, None, None
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (x,) = ctx.saved_tensors
+        return _Linear.apply(g, x, ctx.core, ctx.crossings, not ctx.transpose), None, None, None, None

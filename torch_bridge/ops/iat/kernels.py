@@ -116,8 +116,7 @@ def second_jvp(z: Tensor, v: Tensor, w: Tensor, transform: Transform) -> Tensor:
 def decoupled(z: Tensor, x: Tensor, transform: Transform) -> Tensor:
     """``S(D(x)) z``, IAT (24)-(26)."""
     if z.device.type == "cpu":
-        core = transform.core
-        return torch.from_numpy(core.apply(core.pattern(cpu.array(x)), cpu.array(z)))
+        return cpu.tensor(transform.core.matrix_rows(cpu.rows(x), cpu.rows(z)), z, transform.q.size)
     with torch.no_grad():
         return reference.iat(z, transform.plan, x)
 
@@ -126,9 +125,9 @@ def decoupled_vjp(z: Tensor, x: Tensor, g: Tensor, transform: Transform) -> tupl
     """The gradients of ``g^T S(D(x)) z`` with respect to z and to x."""
     if z.device.type == "cpu":
         core = transform.core
-        linear = torch.from_numpy(core.apply_transpose(core.pattern(cpu.array(x)), cpu.array(g)))
+        linear = core.matrix_rows(cpu.rows(x), cpu.rows(g), transpose=True)
         motion = core.motion_rows(cpu.rows(x), cpu.rows(z), cpu.rows(g))
-        return linear, cpu.tensor(motion, x, transform.p.size).to(x.dtype)
+        return cpu.tensor(linear, z, transform.p.size), cpu.tensor(motion, x, transform.p.size).to(x.dtype)
     with torch.enable_grad():
         y, source = z.detach().requires_grad_(), x.detach().requires_grad_()
         u = reference.iat(y, transform.plan, source)

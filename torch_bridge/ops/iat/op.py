@@ -67,7 +67,7 @@ def iat(
         u = cpu.iat(z, transform.core)
     else:
         u = cpu.iat_decoupled(
-            z, transform.core, pattern_from, lambda x, source: reference.iat(x, transform.plan, source)
+            z, transform.core, pattern_from.to(z.dtype), lambda x, source: reference.iat(x, transform.plan, source)
         )
     return u.to(dtype)
 
