@@ -29,6 +29,7 @@ SETTINGS = {
         ((4, 3), {"gate": "absolute"}),
         ((4, 3), {"mesh": 20}),
         ((4, 3), {"activation": torch.tanh, "mesh": 20}),
+        ((4, 3), {"activation": torch.tanh}),
     ],
     tb.IATReLU: [
         ((4, 3), {}),

@@ -8,6 +8,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 import torch_bridge as tb
 from iatcore import SmoothIAT, smooth_functions
+from torch_bridge.nn import iat
 
 ACTIVATIONS = {"tanh": torch.tanh, "gelu": torch.nn.functional.gelu, "softplus": torch.nn.functional.softplus}
 
@@ -67,6 +68,26 @@ def test_a_graph_whose_cells_are_too_coarse_says_so():
     torch.testing.assert_close(compiled(z), expected, rtol=1e-10, atol=0)
     again = pickle.loads(pickle.dumps(tb.IAT(4, 3, activation=torch.tanh)))
     torch.testing.assert_close(torch.compile(again, backend="aot_eager")(z / 40), again(z / 40))
+
+
+def test_no_matrices_for_graphs_where_they_are_large(monkeypatch):
+    monkeypatch.setattr(iat, "MOST_ENTRIES", 1000)
+    module, z = tb.IAT(4, 3, activation=torch.tanh), normal(3, 4)
+    for call in (torch.compile(module, fullgraph=True, backend="aot_eager"), torch.func.vmap(module)):
+        with pytest.raises(RuntimeError, match="call the module once outside of them first"):
+            call(z)
+    torch._dynamo.reset()
+    compiled, u = torch.compile(module, fullgraph=True, backend="aot_eager"), module(z)
+    torch.testing.assert_close(compiled(z), u, rtol=1e-10, atol=0)
+
+
+def test_many_as_one_and_no_data():
+    module, z = tb.IAT(4, 3, activation=torch.tanh), normal(5, 2, 4)
+    torch.testing.assert_close(torch.func.vmap(module)(z), module(z))
+    jacobian = torch.func.vmap(torch.func.jacrev(module))(z[:, 0])
+    for row, at in zip(jacobian, z[:, 0], strict=True):
+        torch.testing.assert_close(row, torch.autograd.functional.jacobian(module, at))
+    assert module(torch.empty(7, 4, device="meta")).shape == (7, 3)
 
 
 def test_other_dimension_nan_and_empty():

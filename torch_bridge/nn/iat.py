@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import numpy as np
@@ -15,18 +16,24 @@ from iatcore import Basis, Gate, gates
 from iatcore.checks import check_size
 from iatcore.scaling import he_scale
 
-from ..ops.dtypes import computable, is_transformed
+from ..ops.dtypes import computable, is_batched, is_transformed
 from ..ops.iat.op import Derivatives, Transform, iat
 from ..ops.iat.reference import check_shapes
 from ..ops.iat_mesh import library
 from ..ops.iat_mesh.op import iat_mesh
-from ..ops.iat_mesh.reference import gauss_matrices, iat_smooth, mesh_matrices
+from ..ops.iat_mesh.reference import gauss_matrices, gauss_nodes, iat_smooth, mesh_matrices
 from ..ops.iat_mesh.reference import iat_mesh as sampled
 from .base import check_placement
 
 Activation = Callable[[Tensor], Tensor]
 HALVINGS_IN_GRAPHS = 4
 """Of the cells of a smooth activation, before any call has needed more."""
+MOST_ENTRIES = 2**22
+"""Of the finest two matrices that are made for graphs alone."""
+UNSEEN = (
+    "in a graph, under torch.func.vmap and on the meta device the cells of a smooth activation are those that a call "
+    "has needed: for sizes as large as these call the module once outside of them first"
+)
 GATES: dict[str, Callable[[], Gate]] = {
     "relu": gates.relu,
     "leaky_relu": gates.leaky_relu,
@@ -105,14 +112,12 @@ class IAT(nn.Module):
         self.scale = _scale(scale, p, q, self.activation or self.gate)
         self.transform = Transform(p, q.scaled(self.scale), self.gate)
         self._mesh = None if self.mesh is None else mesh_matrices(self.input_basis, self.output_basis, self.mesh)
-        self._halvings, self._smooth_cells = 0, None
-        if self.mesh is None and self.activation is not None:
-            self._keep_cells(HALVINGS_IN_GRAPHS)
+        self._keep_cells()
         self._matrices: dict[Any, tuple[Tensor, Tensor]] = {}
 
     @property
     def input_basis(self) -> Basis:
-        """The input basis p, before the scale."""
+        """The input basis p; the scale is in q."""
         return self.transform.p
 
     @property
@@ -129,7 +134,7 @@ class IAT(nn.Module):
                 to both; on a mesh, where the pattern is constant almost everywhere, to z alone.
 
         Raises:
-            TypeError, ValueError: as the class says of the forward pass.
+            TypeError, ValueError, RuntimeError: as the class says of the forward pass.
         """
         self._check_size(z, "z")
         if pattern_from is not None:
@@ -160,24 +165,32 @@ class IAT(nn.Module):
         assert self.activation is not None
         dtype, z = z.dtype, computable(z, "z")
         tolerance = 1e-12 if z.dtype == torch.float64 else 1e-6
-        if torch.compiler.is_compiling():
-            assert self._smooth_cells is not None
-            coarse, fine = ((P.to(z.device, z.dtype), Q.to(z.device, z.dtype)) for P, Q in self._smooth_cells)
+        if torch.compiler.is_compiling() or z.is_meta or is_batched(z):
+            # cells cannot depend on what cannot be seen: those that did so far, and half as many
+            if not self._halvings:
+                raise RuntimeError(UNSEEN)
+            coarse, fine = self._gauss_matrices(self._halvings - 1, z), self._gauss_matrices(self._halvings, z)
             return library.iat_smooth(z, coarse, fine, self.activation, tolerance).to(dtype)
         u, halvings = iat_smooth(z, lambda k: self._gauss_matrices(k, z), self.activation, tolerance)
-        if halvings > self._halvings:
-            self._keep_cells(halvings)
+        self._halvings = max(self._halvings, halvings)
         return u.to(dtype)
-
-    def _keep_cells(self, halvings: int) -> None:
-        """For graphs, whose cells cannot depend on the data: those that did outside of them, and half as many."""
-        self._halvings = halvings
-        bases = self.input_basis, self.output_basis
-        self._smooth_cells = gauss_matrices(*bases, halvings - 1), gauss_matrices(*bases, halvings)
 
     def _gauss_matrices(self, halvings: int, like: Tensor) -> tuple[Tensor, Tensor]:
         key = (like.dtype, like.device, halvings)
-        return self._placed(key, lambda: gauss_matrices(self.input_basis, self.output_basis, halvings))
+        return self._placed(key, lambda: self._cells.get(halvings) or self._gauss(halvings))
+
+    def _gauss(self, halvings: int) -> tuple[Tensor, Tensor]:
+        return gauss_matrices(self.input_basis, self.output_basis, halvings)
+
+    def _keep_cells(self) -> None:
+        """What a graph needs before any call outside of one has told, where it is not much."""
+        self._halvings, self._cells = 0, {}
+        if self.mesh is not None or self.activation is None:
+            return
+        nodes = gauss_nodes(self.input_basis, self.output_basis, HALVINGS_IN_GRAPHS)
+        if (self.in_features + self.out_features) * nodes <= MOST_ENTRIES:
+            self._halvings = HALVINGS_IN_GRAPHS
+            self._cells = {k: self._gauss(k) for k in (HALVINGS_IN_GRAPHS - 1, HALVINGS_IN_GRAPHS)}
 
     def _on_mesh(self, z: Tensor, pattern_from: Tensor | None) -> Tensor:
         dtype, z = z.dtype, computable(z, "z")
@@ -197,13 +210,19 @@ class IAT(nn.Module):
         """Two matrices in the dtype and on the device that a key begins with, kept, except inside of transforms."""
         if key in self._matrices:
             return self._matrices[key]
-        first, second = (matrix.to(key[1], key[0]) for matrix in make())
+        # tensors made in inference mode cannot be saved for a derivative later; graphs know no such mode
+        with nullcontext() if torch.compiler.is_compiling() else torch.inference_mode(False):
+            first, second = (matrix.to(key[1], key[0]) for matrix in make())
         if not is_transformed():
             self._matrices[key] = first, second
         return first, second
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_matrices": {}}
+        return {**self.__dict__, "_matrices": {}, "_cells": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._keep_cells()
 
     def extra_repr(self) -> str:
         sigma = f"gate={self.gate!r}" if self.activation is None else f"activation={self.activation!r}"

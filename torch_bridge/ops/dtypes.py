@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._C._functorch import get_unwrapped, is_batchedtensor, is_gradtrackingtensor  # pyright: ignore
 
 EXACT = (torch.float32, torch.float64)
 """What the compiled code takes and returns."""
@@ -19,6 +20,13 @@ def check_floating(tensor: Tensor, name: str) -> Tensor:
 def computable(tensor: Tensor, name: str) -> Tensor:
     """The tensor in the dtype that is computed with: float32 for half precision, else its own."""
     return tensor.float() if check_floating(tensor, name).dtype.itemsize < 4 else tensor
+
+
+def is_batched(x: Tensor) -> bool:
+    """Whether a tensor stands for many under torch.func.vmap, so that no number can be read from it."""
+    while is_gradtrackingtensor(x):
+        x = get_unwrapped(x)
+    return is_batchedtensor(x)
 
 
 def is_transformed() -> bool:

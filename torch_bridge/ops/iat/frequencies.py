@@ -66,7 +66,9 @@ def iat_frequencies(
 
 @lru_cache(maxsize=64)
 def _ends_of(p: Basis, q: Basis, frequency: int, device: torch.device) -> Tensor:
-    return torch.tensor([float(s) for s in cell_ends(p, q, frequency)], dtype=torch.float64, device=device)
+    ends = [float(s) for s in cell_ends(p, q, frequency)]
+    with torch.inference_mode(False):  # whose tensors cannot be saved for a derivative later
+        return torch.tensor(ends, dtype=torch.float64, device=device)
 
 
 def waves(basis: Basis, frequencies: Tensor, points: Tensor) -> Tensor:
@@ -106,4 +108,5 @@ def _table(basis: Basis, frequencies: Tensor, ends: Tensor) -> Tensor:
 def _shifted_powers() -> Tensor:
     """Bernstein coefficients of ``(2 t - 1)**m`` for every m."""
     rows = [elevation(m, TAYLOR_DEGREE) @ [(-1.0) ** (m - i) for i in range(m + 1)] for m in range(TAYLOR_DEGREE + 1)]
-    return torch.from_numpy(np.array(rows))
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.array(rows))

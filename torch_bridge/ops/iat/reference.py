@@ -50,7 +50,9 @@ class Plan:
     def tables(self, device: torch.device) -> Tables:
         """The constants on a device, moved there once."""
         if device not in self.on_device:
-            self.on_device[device] = Tables(*(t.to(device) for t in self.host))
+            # outside of inference mode, whose tensors cannot be saved for a derivative later
+            with torch.inference_mode(False):
+                self.on_device[device] = Tables(*(t.to(device) for t in self.host))
         return self.on_device[device]
 
 
@@ -80,7 +82,8 @@ def prepare(p: Basis, q: Basis, gate: Gate, frequency: int = 0) -> Plan:
         w / 2,
         *_steps(gate),
     )
-    tables = Tables(*(torch.from_numpy(np.ascontiguousarray(array, np.float64)) for array in host))
+    with torch.inference_mode(False):
+        tables = Tables(*(torch.from_numpy(np.ascontiguousarray(array, np.float64)) for array in host))
     return Plan(p, q, gate, cells, tables)
 
 

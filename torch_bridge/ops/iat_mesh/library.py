@@ -100,8 +100,18 @@ def _(u: Tensor, cruder: Tensor, tolerance: float) -> Tensor:
 converged.register_autograd(lambda ctx, g: (g, None, None))
 
 
+@converged.register_vmap
+def _(info: Any, in_dims: Any, u: Tensor, cruder: Tensor, tolerance: float) -> tuple[Tensor, int]:
+    """The batch as one: entries are compared with the largest of all."""
+    u, cruder = (
+        t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)
+        for t, d in zip((u, cruder), in_dims[:2], strict=True)
+    )
+    return converged(u, cruder, tolerance), 0
+
+
 def iat_smooth(z: Tensor, coarse: Pair, fine: Pair, activation: Activation, tolerance: float) -> Tensor:
-    """:func:`.reference.iat_smooth` in a graph, whose cells cannot depend on the data: it raises where they do not do.
+    """:func:`.reference.iat_smooth` where cells cannot depend on the data; it raises where they do not do.
 
     Args:
         z: coefficients (..., d_in).
@@ -115,4 +125,9 @@ def iat_smooth(z: Tensor, coarse: Pair, fine: Pair, activation: Activation, tole
     (P, Q), (P_fine, Q_fine) = coarse, fine
     with torch.no_grad():
         cruder = activation(z @ P) @ Q.mT
-    return converged(activation(z @ P_fine) @ Q_fine.mT, cruder, tolerance)
+    u = activation(z @ P_fine) @ Q_fine.mT
+    if torch.compiler.is_compiling():
+        return converged(u, cruder, tolerance)
+    # for its error alone: the derivative of an operator is unknown to torch.func
+    converged(u.detach(), cruder, tolerance)
+    return u

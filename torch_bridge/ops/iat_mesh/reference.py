@@ -15,6 +15,8 @@ from ..iat.state import cell_ends
 Activation = Callable[[Tensor], Tensor]
 Matrices = Callable[[int], tuple[Tensor, Tensor]]
 MOST_HALVINGS = 8
+NODES = 8
+"""Of Gauss-Legendre, on each part of a cell."""
 
 
 def mesh_matrices(p: Basis, q: Basis, mesh: int) -> tuple[Tensor, Tensor]:
@@ -72,17 +74,22 @@ def iat_mesh_backward(
     return values @ P.mT * (2 / P.shape[-1])
 
 
+def gauss_nodes(p: Basis, q: Basis, halvings: int) -> int:
+    """The number N of nodes of :func:`gauss_matrices`."""
+    return (len(cell_ends(p, q)) - 1) * 2**halvings * NODES
+
+
 def gauss_matrices(p: Basis, q: Basis, halvings: int) -> tuple[Tensor, Tensor]:
     """P (d_in, N) and Q (d_out, N), times the weights, at Gauss-Legendre nodes of halved cells, float64.
 
     The cells lie between the breakpoints of p and q, and the highest harmonic turns by at most one radian on half a
-    cell; each is cut into ``2**halvings`` parts of eight nodes.
+    cell; each is cut into ``2**halvings`` parts of :data:`NODES` nodes.
     """
     ends = np.array([float(x) for x in cell_ends(p, q)])
     parts = 2**halvings
     left = (ends[:-1, None] + np.diff(ends)[:, None] * np.arange(parts) / parts).ravel()
     width = np.repeat(np.diff(ends) / parts, parts)
-    x, w = np.polynomial.legendre.leggauss(8)
+    x, w = np.polynomial.legendre.leggauss(NODES)
     nodes = np.clip((left[:, None] + width[:, None] * (x + 1) / 2).ravel(), -1, 1)
     return torch.from_numpy(p(nodes)), torch.from_numpy(q(nodes) * (width[:, None] * w / 2).ravel())
 
