@@ -50,7 +50,7 @@ def float_rows(z: ArrayLike, name: str) -> tuple[Array, np.dtype[Any]]:
 class TMAF:
     """A trainable matrix activation: ``u = S(z) z`` with ``S_ij(z) = a_ij(z_j)``, every ``a_ij`` a step function.
 
-    TMAF (5)-(8): the diagonal form is ``u_i = a(z_i) z_i``, the tri-diagonal one has the bands (-1, 0, 1) with
+    TMAF (5)-(7): the diagonal form is ``u_i = a(z_i) z_i``, the tri-diagonal one has the bands (-1, 0, 1) with
     ``gamma, alpha, beta``. The gradient with respect to z is S(z) away from the breakpoints.
 
     Args:
@@ -283,7 +283,7 @@ class AReLU:
     def vjp(self, z: ArrayLike, g: ArrayLike) -> tuple[Array, float, float]:
         """The gradients of ``sum(g * u)`` with respect to z, alpha and beta; ValueError for two shapes."""
         rows, result = self._flat(z)
-        other, _ = self._flat(g)
+        other, _ = self._flat(g, "g")
         if np.shape(z) != np.shape(g):
             raise ValueError(f"g must have the shape of z, {np.shape(z)}, got {np.shape(g)}")
         gradient = np.empty_like(rows)
@@ -305,12 +305,10 @@ class AReLU:
             if rows.ndim != 1:
                 raise ValueError(f"a sparse matrix is that of one z, got shape {rows.shape}")
             return scipy.sparse.diags_array(diagonal, format="csr")
-        return diagonal[..., None] * np.eye(rows.shape[-1])
+        return np.where(np.eye(rows.shape[-1], dtype=np.bool_), diagonal[..., None], 0.0)
 
-    def _flat(self, z: ArrayLike) -> tuple[Array, np.dtype[Any]]:
-        values = real_array(z, "z")
-        rows, result = float_rows(values.reshape(-1), "z")
-        return rows, result
+    def _flat(self, z: ArrayLike, name: str = "z") -> tuple[Array, np.dtype[Any]]:
+        return float_rows(real_array(z, name).reshape(-1), name)
 
 
 @dataclass(frozen=True)

@@ -270,6 +270,10 @@ def test_arelu_and_elsa_are_their_formulas(kind, alpha):
     np.testing.assert_allclose(S @ x[0], op(x[0]), rtol=1e-15)
     np.testing.assert_array_equal(op.matrix(x[0], sparse=True).toarray(), S)
     assert op.gate(0.0) == 0.0 and op.gate.derivative(0.0) == top
+    S = op.matrix(np.array([1.0, np.nan]))
+    assert np.isnan(S[1, 1]) and S[1, 0] == S[0, 1] == 0.0
+    with pytest.raises(TypeError, match="g must be real numbers"):
+        op.vjp(x, g * 1j)
 
 
 @pytest.mark.parametrize("sharing", ["layer", "channel"])

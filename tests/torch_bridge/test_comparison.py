@@ -58,6 +58,7 @@ def test_far_inputs_of_the_comparison_activations():
     assert tb.APL(a=0.0)(far).tolist() == [math.inf, 0.0]
     for version in ("A", "B"):
         pau = tb.PAU(version)
+        assert pau(far).tolist() == [math.inf, -math.inf]
         x = torch.tensor([1e8, -1e10, 1e30]).requires_grad_()
         pau(x).sum().backward()
         exact = copy.deepcopy(pau).double()

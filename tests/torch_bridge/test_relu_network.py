@@ -87,6 +87,9 @@ def test_dtype_and_weights_are_copies():
     with torch.no_grad():
         model[1].weight.zero_()
     assert torch.equal(found(inputs().float()), before)
+    model = nn.Sequential(tb.IATReLU(4, 5), nn.Linear(5, 2).double())
+    for merge in (False, True):
+        assert {p.dtype for p in tb.to_relu_network(model, mesh=10, merge=merge).parameters()} == {torch.float64}
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,18 @@ def test_starts_as_the_fixed_transform() -> None:
         torch.testing.assert_close(module(z), tb.IATReLU(6, 5, p, q)(z), rtol=1e-6, atol=1e-6)
     fixed = tb.TrainableIAT(6, 5, gate=JUMPING, trainable=())
     assert not list(fixed.parameters()) and fixed.current_gate() is JUMPING
+    leaky = tb.TrainableIAT(6, 5, gate="leaky_relu", trainable=("slopes",), dtype=torch.float64)
+    assert tuple(leaky.slopes.tolist()) == leaky.gate.slopes
+
+
+def test_a_trained_grid_that_starts_as_one_breakpoint_at_zero() -> None:
+    gate = tb.TMAF(grid=(0.0,), init="leaky_relu", trainable_grid=0.1, dtype=torch.float64)
+    module = tb.TrainableIAT(5, 4, "pwl", "pwq", gate=gate, trainable=(), dtype=torch.float64)
+    z = normal(3, 5, seed=9)
+    with torch.no_grad():
+        gate.breakpoints[0].add_(0.3)
+    assert module.current_gate().breakpoints == (0.3,)
+    np.testing.assert_allclose(module(z).detach().numpy(), expected(module, z), rtol=0, atol=1e-12)
 
 
 GATE_MODULES: dict[str, Callable[[], Any]] = {

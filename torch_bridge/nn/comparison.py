@@ -96,6 +96,9 @@ class Comb(Activation):
         functions: base functions, for ``"affine"`` and ``"convex"``: the identity, relu and tanh of their paper.
         device, dtype: of the parameters.
 
+    Shape:
+        any to the same.
+
     Raises:
         ValueError: another combination, or fewer than two functions.
     """
@@ -164,6 +167,9 @@ class PAU(Activation):
             that holds on [-3, 3] alone.
         device, dtype: of the parameters.
 
+    Shape:
+        any to the same.
+
     Raises:
         ValueError: another version, no coefficients.
     """
@@ -203,7 +209,7 @@ class PAU(Activation):
         else:
             bottom = y.abs() ** n + _horner(reversed_b, y).abs()
         x_far = torch.where(far, t, 1.0)
-        outside = (x_far ** (m - n) if m >= n else y ** (n - m)) * torch.sign(y) ** n * top / bottom
+        outside = (x_far ** (m - n) if m >= n else y ** (n - m)) * torch.sign(x_far) ** n * top / bottom
         return torch.where(far, outside, inside).to(x.dtype)
 
     def _bottom(self, t: Tensor, b: Tensor) -> Tensor:
@@ -230,6 +236,9 @@ class SLAF(Activation):
             affine function, with which a network is affine.
         coefficients: what they start as; None is the least-squares fit of relu on [-1, 1].
         device, dtype: of the parameters.
+
+    Shape:
+        any to the same.
 
     Raises:
         ValueError: ``terms`` below 1, or not as many coefficients.

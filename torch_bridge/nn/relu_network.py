@@ -172,7 +172,8 @@ def _mesh_for(layers: list[nn.Module], tolerance: float, norm: float) -> int:
 def _modules(layers: list[nn.Module], mesh: int) -> list[nn.Module]:
     """Ordinary layers, with copies of the weights."""
     result: list[nn.Module] = []
-    placement: dict[str, Any] = {}
+    weights = [layer.weight for layer in layers if isinstance(layer, nn.Linear)]
+    placement: dict[str, Any] = {"device": weights[0].device, "dtype": weights[0].dtype} if weights else {}
     for layer in layers:
         if isinstance(layer, nn.Linear):
             placement = {"device": layer.weight.device, "dtype": layer.weight.dtype}

@@ -98,7 +98,7 @@ class TrainableIAT(IAT):
             "output_coefficients": _unit(q) if "output" in self.trainable else None,
             "input_frequencies": _frequencies(p) if "input_frequencies" in self.trainable else None,
             "output_frequencies": _frequencies(q) if "output_frequencies" in self.trainable else None,
-            "slopes": torch.tensor(self.gate.slopes) if "slopes" in self.trainable else None,
+            "slopes": torch.tensor(self.gate.slopes, dtype=torch.float64) if "slopes" in self.trainable else None,
             "gaps": torch.from_numpy(to_gaps(self.gate.breakpoints)) if "breakpoints" in self.trainable else None,
         }
         dtype = dtype or torch.get_default_dtype()
@@ -111,6 +111,10 @@ class TrainableIAT(IAT):
     @property
     def _trains_gate(self) -> bool:
         return self.gate_module is not None or self.slopes is not None or self.gaps is not None
+
+    @property
+    def _trains_breakpoints(self) -> bool:
+        return self.gaps is not None or getattr(self.gate_module, "breakpoints", None) is not None
 
     def _check_settings(self) -> None:
         for name, basis in (("input", self.input_basis), ("output", self.output_basis)):
@@ -175,7 +179,7 @@ class TrainableIAT(IAT):
         if not self._trains_gate:
             return iat(z, self.transform, pattern_from, self.derivatives)
         points, slopes = self._steps()
-        if self.gaps is None and self.gate.breakpoints == (0.0,):
+        if not self._trains_breakpoints and self.gate.breakpoints == (0.0,):
             return two_slopes(z, slopes, self._gram_matrix(z.device), self._positive, pattern_from, self.derivatives)
         return iat_gated(z, points, slopes, self.transform, pattern_from, self.derivatives)
 
