@@ -79,6 +79,16 @@ def test_recorded_entries_are_spread_over_all_of_them():
     assert inputs[""].tolist() == [1.0, 1.0, 1.0]
 
 
+def test_pictures_of_inputs_outside_of_the_interval_and_bad_numbers():
+    for inputs in (torch.tensor([5.0]), torch.tensor([torch.nan])):
+        activation(tb.AReLU(), inputs, interval=(-1, 1)).figure.canvas.draw()
+    assert activation(tb.AReLU(), interval=np.array([-1.0, 2.0])).get_xlim() == (-1.0, 2.0)
+    with pytest.raises(ValueError, match="interval must be two ascending finite numbers"):
+        activation(tb.AReLU(), interval=(1, 2, 3))
+    with pytest.raises(ValueError, match="most must be an integer >= 1"), record_inputs(tb.AReLU(), most=0):
+        pass
+
+
 def test_inputs_are_those_of_the_network():
     network = nn.Sequential(nn.Linear(2, 3), tb.AReLU(), nn.Linear(3, 4), nn.Sequential(tb.TMAF()))
     x = torch.randn(10, 2)
@@ -89,5 +99,9 @@ def test_inputs_are_those_of_the_network():
     network(x)
     figure = draw_network(network, inputs, copy.deepcopy(network), inputs)
     assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["1: AReLU", "3.0: TMAF"]
+    network = nn.Sequential(nn.Linear(2, 3), nn.PReLU(3))
+    with record_inputs(network) as inputs:
+        network(x)
+    assert [axes.get_title() for axes in draw_network(network, inputs).axes if axes.get_title()] == ["1: PReLU"]
     with pytest.raises(ValueError, match="must contain an activation"):
         draw_network(nn.Linear(2, 2), {})

@@ -226,6 +226,21 @@ def test_states_come_from_networks_and_functions():
     assert not layer._forward_pre_hooks
 
 
+def test_the_pattern_of_a_decoupled_layer_is_that_of_its_source():
+    class Decoupled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.values, self.source, self.layer = nn.Linear(1, 5), nn.Linear(1, 5), tb.IATReLU(5, 5, "pwl")
+
+        def forward(self, x):
+            return self.layer(self.values(x), pattern_from=self.source(x))
+
+    network, x = Decoupled(), np.linspace(-1, 1, 9)
+    pictures = [plot.pattern(network.layer, state, x) for state in (network, network.source)]
+    for place in x:
+        np.testing.assert_array_equal(*(covered(ax, place) for ax in pictures))
+
+
 @pytest.mark.parametrize("mesh", [None, 4])
 def test_planes_are_measures_numbers_and_regions(mesh):
     iat = transform("pwl", d=3)

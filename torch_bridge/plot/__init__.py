@@ -1,7 +1,8 @@
 """Pictures of bases, state functions, patterns, matrices and learned activations; one call each, Axes in and Axes out.
 
-Every function takes ``ax=None``. None makes a new figure with pyplot; Axes that are given keep their own style. Axis
-labels are set, titles are not. matplotlib, of the extra ``experiments``, is imported when something is drawn.
+Every function that draws takes ``ax=None``. None makes a new figure with pyplot; Axes that are given keep their own
+style. Axis labels are set, titles are not. matplotlib, of the extra ``experiments``, is imported when something is
+drawn.
 """
 
 from .activations import activation, record_inputs

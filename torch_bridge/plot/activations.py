@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from iatcore.checks import check_size
+
 from ..nn import IAT, TMAF, Activation, Maxout, RescaledTMAF
 from ..nn.registry import ACTIVATIONS
-from .style import BLUE, GREY, axes_for
+from .style import BLUE, GREY, axes_for, check_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,22 +28,28 @@ MOST_ENTRIES = 4_000_000
 """Of a tensor that curves are computed from; those of many features are computed in parts."""
 EARLIER: dict[str, Any] = {"color": GREY, "linestyle": "--"}
 LATER: dict[str, Any] = {"color": BLUE}
-KINDS = (Activation, IAT, *(e.make for e in ACTIVATIONS.values() if isinstance(e.make, type)))
+KINDS = (Activation, IAT, nn.PReLU, *(e.make for e in ACTIVATIONS.values() if isinstance(e.make, type)))
 """Classes of activations."""
 
 
 @contextmanager
 def record_inputs(network: nn.Module, most: int = MOST_INPUTS) -> Iterator[dict[str, Tensor]]:
-    """Collect what goes into every activation of a network while the block runs.
+    """Collect what goes into the activations of a network while the block runs.
+
+    Activations are those of :data:`torch_bridge.ACTIVATIONS`, :class:`torch.nn.PReLU` and every IAT.
 
     Args:
         network: any module.
         most: entries that are kept of an input, >= 1.
 
+    Raises:
+        ValueError: ``most`` is no integer >= 1.
+
     Yields:
         a dict from names of modules (``""`` if the network is an activation itself) to flat float64 tensors: evenly
         spaced entries of what went in in the last forward pass.
     """
+    check_size(most, "most")
     found: dict[str, Tensor] = {}
 
     def hook(name: str) -> Any:
@@ -120,13 +128,13 @@ def activation(
     interval: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """A learned activation over the histogram of its inputs, and what it was before training; TMAF (5)-(8), AReLU 2.3.
+    """A learned activation over the histogram of its inputs, and what it was before training; TMAF (5)-(7), AReLU 2.3.
 
     Curves are ``u_i(z)`` against ``z_i``, :data:`MOST_CURVES` at most; of a matrix that is not diagonal the components
     of ``u(t e_j)`` that do not vanish, j the middle one. The histogram fills the lowest third, on Axes of its own.
 
     Args:
-        module: an activation of this package or of torch.
+        module: an activation of this package that has its sizes, or an entry-wise one of torch.
         inputs: what goes into it, of any shape; see :func:`record_inputs`.
         before: the same activation as it was before, drawn grey and dashed.
         inputs_before: what went into it, of any shape.
@@ -139,10 +147,9 @@ def activation(
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be an nn.Module, got {module!r}")
-    if interval is not None and not (np.isfinite(interval).all() and interval[0] < interval[1]):
-        raise ValueError(f"interval must be two ascending finite numbers, got {interval!r}")
+    given = [x for x in (inputs, inputs_before) if x is not None]
+    low, high = _interval(given) if interval is None else check_interval(interval)
     ax = axes_for(ax, (4.6, 3.4))
-    low, high = interval or _interval([x for x in (inputs, inputs_before) if x is not None])
     for model, label, style in ((before, "before", EARLIER), (module, "after", LATER)):
         if model is not None:
             curves, t = _curves(model, low, high)
@@ -158,8 +165,9 @@ def _histograms(ax: Axes, inputs: Sequence[tuple[Tensor | None, dict[str, Any]]]
     """In the lowest third of the Axes."""
     histogram = ax.twinx()
     for x, style in inputs:
-        if x is not None:
-            histogram.hist(_finite(x), bins=80, range=ends, density=True, histtype="step", alpha=0.6, **style)
+        values = np.empty(0) if x is None else _finite(x)
+        if ((ends[0] <= values) & (values <= ends[1])).any():
+            histogram.hist(values, bins=80, range=ends, density=True, histtype="step", alpha=0.6, **style)
     top = histogram.get_ylim()[1]
     histogram.set(ylim=(0, 3 * top), yticks=[])
     histogram.grid(False)

@@ -24,7 +24,7 @@ WITH_MATRIX = (TMAF, RescaledTMAF, operators.TMAF, operators.AReLU, operators.Re
 
 
 def activation_matrix(matrix: Any, z: Any = None, ax: Axes | None = None, colorbar: bool = True) -> Axes:
-    """The matrix S(z) of ``u = S(z) z``, IAT (18), TMAF (5)-(8), as a heat map: blue above 0, orange below.
+    """The matrix S(z) of ``u = S(z) z``, IAT (18), TMAF (5)-(7), as a heat map: blue above 0, orange below.
 
     The scale is symmetric, so that 0 is nearly white. Row i, of output ``u_i``, runs downwards; column j, of input
     ``z_j``, to the right; both count from 0.

@@ -25,8 +25,9 @@ def convergence(
 ) -> Axes:
     """Errors ``e_M`` against M on logarithmic scales, and the least-squares line ``log e = c - r log M`` through them.
 
-    The legend names the order r; for the transform on M points, IAT (12), theory says 2 for continuous bases and 1
-    where they jump inside of mesh cells. Call it again on the same Axes for other transforms.
+    The legend names the order r; for the transform on M points, IAT (12), theory says 2 for a continuous gate and
+    continuous bases, and 1 where the gate jumps away from 0 or a basis jumps inside of mesh cells.
+    Call it again on the same Axes for other transforms.
 
     Args:
         meshes: the M, positive and not all the same, (n,) with n >= 2.

@@ -142,8 +142,8 @@ def pattern_2d(
     ``"measure"`` is the length of D(z(x)), in [0, 2]; ``"intervals"`` the number of its intervals (of one slope each),
     as of :meth:`iatcore.ActivationPattern.number_of_intervals`. ``"regions"`` are the sets of inputs whose state
     functions cross the breakpoints of the gate in the same order on the same pieces of p: inside, u is an analytic
-    function of z as long as no root is a multiple one, as a ReLU network is linear on its linear regions, IAT 4.2.2.
-    Their colours mean nothing.
+    function of z as long as no root is a multiple one or passes a breakpoint of q, as a ReLU network is linear on its
+    linear regions, IAT 4.2.2. Their colours mean nothing.
 
     Args:
         transform: an :class:`iatcore.IAT`, a :class:`iatcore.DiscreteIAT` or a module :class:`torch_bridge.IAT`.

@@ -102,7 +102,7 @@ def states_over(transform: Transform, state: Callable[[Any], Any] | nn.Module, x
 
     Args:
         state: a function of x that gives z, (n, d_in); or a module, called as it is and without gradients: a network
-            that contains ``transform``, where z is what enters it, or one whose output is z.
+            that contains ``transform``, where z is what its pattern is taken from, or one whose output is z.
 
     Raises:
         TypeError: ``state`` is not callable. ValueError: it gives another shape, or never calls ``transform``.
@@ -127,7 +127,8 @@ def _run(transform: Transform, network: nn.Module, x: Floats) -> Tensor:
 
     def keep(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         z = arguments[0] if arguments else named["z"]
-        found.append(z.movedim(transform.dim, -1))
+        source = arguments[1] if len(arguments) > 1 else named.get("pattern_from")
+        found.append((z if source is None else source).movedim(transform.dim, -1))
 
     handle = transform.register_forward_pre_hook(keep, with_kwargs=True)
     try:

@@ -14,7 +14,7 @@ from iatcore import Gate
 from ..nn import IAT, TMAF, AReLU, TrainableIAT
 from .jumps import Piece, draw_pieces, mark_breakpoints
 from .states import array
-from .style import LINES, axes_for
+from .style import LINES, axes_for, check_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def step_functions(
     label: str | None = None,
     **style: Any,
 ) -> Axes:
-    """The step functions a of ``u_i = sum_j a_ij(z_j) z_j``, TMAF (5)-(8), AReLU 2.3, or of a gate ``a(t) t``.
+    """The step functions a of ``u_i = sum_j a_ij(z_j) z_j``, TMAF (5)-(7), AReLU 2.3, or of a gate ``a(t) t``.
 
     Values jump at the breakpoints, which short ticks at the bottom mark. A TMAF has a colour for each diagonal, and
     where features have functions of their own the first :data:`MOST_FUNCTIONS` are drawn. Call it twice on the same
@@ -59,7 +59,7 @@ def step_functions(
     """
     found = _steps(source)
     points = np.unique(np.concatenate([steps.breakpoints for steps in found]))
-    low, high = _interval(points) if interval is None else _checked(interval)
+    low, high = _interval(points) if interval is None else check_interval(interval)
     ax = axes_for(ax)
     for steps, colour in zip(found, itertools.cycle(LINES), strict=False):
         names = [steps.name if label is None else label, *["_same"] * (len(steps.slopes) - 1)]
@@ -107,10 +107,3 @@ def _interval(points: Floats) -> tuple[float, float]:
         return -1.0, 1.0
     margin = 0.25 * (points[-1] - points[0]) or 1.0
     return float(points[0] - margin), float(points[-1] + margin)
-
-
-def _checked(interval: Any) -> tuple[float, float]:
-    low, high = interval
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise ValueError(f"interval must be two ascending finite numbers, got {interval!r}")
-    return float(low), float(high)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -59,7 +61,6 @@ def signed_map() -> LinearSegmentedColormap:
 
 def signed_norm(values: Any) -> Normalize:
     """A symmetric scale that holds all values."""
-    import numpy as np
     from matplotlib.colors import Normalize
 
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
@@ -69,6 +70,13 @@ def signed_norm(values: Any) -> Normalize:
 def shades(count: int) -> Any:
     """``count`` colours from dark to light, as an array of shape (count, 4)."""
     import matplotlib
-    import numpy as np
 
     return matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, count))
+
+
+def check_interval(interval: Any) -> tuple[float, float]:
+    """Two ascending finite numbers; ValueError otherwise."""
+    ends = np.asarray(interval, dtype=np.float64)
+    if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] >= ends[1]:
+        raise ValueError(f"interval must be two ascending finite numbers, got {interval!r}")
+    return float(ends[0]), float(ends[1])
