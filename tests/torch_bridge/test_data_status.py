@@ -196,6 +196,16 @@ def test_incomplete_data_name_what_is_missing(tmp_path):
     assert "t10k-labels-idx1-ubyte.gz missing" in describe([found])
 
 
+def test_the_zip_of_cifar100_is_not_one_of_cifar10(tmp_path):
+    folder = tmp_path / "cifar10"
+    folder.mkdir()
+    for name in ("cifar100.zip", "cifar-100-pictures.zip"):
+        (folder / name).touch()
+    assert row("cifar10", tmp_path).layout is None
+    (folder / "cifar10-pictures.zip").touch()
+    assert row("cifar10", tmp_path).problem is not None or row("cifar10", tmp_path).layout is not None
+
+
 def test_data_that_cannot_be_used_say_why(tmp_path):
     make(tmp_path / "brain-mri", "brain-mri", "folder")
     next((tmp_path / "brain-mri").rglob("*_2.tif")).unlink()

@@ -107,6 +107,17 @@ def test_a_member_of_an_ensemble_trains_as_it_does_alone(batch_norm):
     assert len(set(losses.tolist())) == 3
 
 
+def test_what_members_share_survives_the_failure_of_one():
+    """Constants of the network that happen to have as many rows as there are members, too."""
+    job = ToyJob(ToyRun(rate=0.05, steps=4, batch_norm=True), (5, 6), CPU)
+    job.network.register_buffer("shared", torch.ones(2, 3))
+    job.step()
+    job.freeze([0])
+    assert job.network.shared.eq(1).all()
+    own = [b for name, b in job.network.named_buffers() if name.endswith("running_var")]
+    assert own and all(not b[0].any() and b[1].all() for b in own)
+
+
 def test_gradients_are_those_of_each_member_alone():
     settings = ToyRun(rate=0.05, steps=30, precision="float64")
     together, alone = ToyJob(settings, (5, 6), CPU), ToyJob(settings, (6,), CPU)

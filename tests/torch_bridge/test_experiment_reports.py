@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.torch_bridge.engine_toy import REFERENCE
 from tests.torch_bridge.results import ended
 from torch_bridge import cli
-from torch_bridge.experiments import iat_bases, iat_mesh
+from torch_bridge.experiments import iat_bases, iat_mesh, iat_pattern
 from torch_bridge.experiments.documents import Report, Section, Table
 from torch_bridge.experiments.engine import Results, load
 from torch_bridge.experiments.iat_bases_report import Scores, rank_text, task_claims
@@ -139,8 +139,11 @@ def test_failed_and_unfinished_runs_are_named(tmp_path):
         file.write(b'{"step": 4')
     command.report(REFERENCE, out, QUIET)
     text = (out / "report" / "report.md").read_text()
-    assert "2 runs have results" in text
+    assert "2 runs have results" in text and "not begun" not in text
     assert "failed: rate 0.1, seed 1: loss became nan" in text and "unfinished: rate 0.05" in text
+    shutil.rmtree(next(path for path in out.iterdir() if path.name.startswith("rate-0.02")))
+    command.report(REFERENCE, out, QUIET)
+    assert "not begun: 1 settings of a run" in (out / "report" / "report.md").read_text()
     steps, losses = curves(folder, 2)
     assert len(steps) == 40 and np.isnan(losses[-1, 1]) and not np.isnan(losses[:, 0]).any()
 
@@ -163,7 +166,7 @@ def test_the_smoke_presets_run_and_report(name, tmp_path):
 
 
 def test_a_report_before_any_run_has_ended(tmp_path):
-    for module in (iat_bases, iat_mesh):
+    for module in (iat_bases, iat_mesh, iat_pattern):
         report = module.EXPERIMENT.report(module.EXPERIMENT.presets["smoke"].settings, Results(()))
         assert "not tested" in markdown(report)
         for section in report.sections:

@@ -19,7 +19,7 @@ from torch_bridge.experiments.documents import Picture
 from torch_bridge.experiments.engine import ExperimentError, Results, RunResult, load
 from torch_bridge.experiments.image_activations import ALL, KNOWN, build
 from torch_bridge.experiments.image_measures import dice, dice_loss
-from torch_bridge.experiments.image_report import beats
+from torch_bridge.experiments.image_report import About, beats, grid, place
 from torch_bridge.experiments.image_runs import ImageJob, ImageRun
 from torch_bridge.experiments.image_study import ImageSettings, runs
 from torch_bridge.experiments.overrides import override
@@ -268,6 +268,17 @@ def test_reports(mini, name):
     assert name in markdown(experiment.report(settings, Results(())))
 
 
+def test_steps_of_a_tridiagonal_network_are_drawn_on_their_own_grid():
+    smoke = load("tmaf-sine").presets["smoke"].settings
+    settings = override(smoke, [f"activations={functions.TRIDIAGONAL}", "dimensions=1"])
+    (run,) = functions.runs(settings)
+    job = functions.start(run, (0,), CPU)
+    result = replace(ended(run, 0, {"MSE": 0.1, "test MSE": 0.1}), seeds=(0,), state=job.state_dict)
+    report = load("tmaf-sine").report(settings, Results((result,)))
+    figures = [part.draw() for section in report.sections for part in section.parts if isinstance(part, Picture)]
+    assert all(ax.has_data() for figure in figures for ax in figure.axes)
+
+
 def mnist_results(numbers, metric="accuracy", epochs=20, rate=1e-4):
     """One place, some activations, a number in [0, 1] a seed."""
     settings = ImageSettings(
@@ -291,10 +302,19 @@ def test_claims(arelu, epochs, verdict):
     found, of = mnist_results({"arelu": arelu, "relu": (0.87, 0.88, 0.86), "pau": (0.9, 0.91, 0.9)}, epochs=epochs)
     claims = [c for c in arelu_mnist.claims(found) if "last epochs" in c.text or ", 20 epochs" in c.text]
     assert [c.verdict for c in claims] == [verdict] * 2
-    assert beats("", "", found, of["arelu"], of["pau"], "accuracy", 20).verdict == verdict
+    assert beats("", "", found, of["arelu"], of["pau"], "accuracy", About(20)).verdict == verdict
     limited = replace(of["arelu"], steps=5)
     found = {**found, limited: found[of["arelu"]]}
-    assert beats("", "", found, limited, of["pau"], "accuracy", 20).verdict == NOT_TESTED
+    assert beats("", "", found, limited, of["pau"], "accuracy", About(20)).verdict == NOT_TESTED
+    found = {replace(run, dataset="fashion-mnist"): of for run, of in found.items()}
+    assert {c.verdict for c in arelu_mnist.claims(found)} == {NOT_TESTED}
+
+
+def test_no_run_of_a_table_is_left_out():
+    settings = ImageSettings(networks=("vgg11", "resnet18"), activations=("relu",), learning_rates=(0.1, 0.01))
+    found = {run: [ended(run, 0, {"accuracy": 0.5})] for run in runs(settings)}
+    table = grid(found, lambda run: run.activation, lambda run: run.network, lambda run, of: place(run))
+    assert set(table.rows[0][1:]) == {place(run) for run in found} and len(table.head) == 1 + len(found) == 9
 
 
 @pytest.mark.parametrize(("mean", "verdict"), [(0.8750, SUPPORTED), (0.8360, SUPPORTED), (0.8340, NOT_SUPPORTED)])
@@ -379,6 +399,8 @@ def test_the_comparison_is_whole():
         ("arelu-mnist", "activations=relu,relus", "activations must be among"),
         ("arelu-mnist", "alphas=0.1,0.2", "alphas and betas must be as many"),
         ("tmaf-mnist", "epochs=0", "epochs must be at least 1"),
+        ("arelu-mnist", "alphas=nan", "alpha and beta must be finite"),
+        ("arelu-mnist", "weight_decay=inf", "weight_decay at least 0 and finite"),
         ("arelu-cifar10", "networks=vgg12", "networks must be among"),
         ("arelu-mri", "shrink=0", "shrink must be at least 1"),
         ("tmaf-sine", "dimensions=0", "dimensions must be at least 1"),

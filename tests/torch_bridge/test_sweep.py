@@ -120,8 +120,17 @@ def test_dask_gives_the_same_and_replaces_workers(tmp_path):
     progress = Progress(units)
     cluster.run_on_dask(units, OFTEN, progress, cluster.LOCAL, 2)
     assert progress.done == 4 and not progress.failed and not list(Path(deaths).iterdir())
+    assert set(progress.total_steps.values()) == {40} and len(progress.total_steps) == 2
     trained_here(tmp_path / "here", rates=(0.1, 0.05))
     assert _numbers(tmp_path / "dask") == _numbers(tmp_path / "here")
+
+
+def test_dask_hands_on_what_units_say(tmp_path):
+    pytest.importorskip("distributed")
+    units, _ = planned(tmp_path / "dask", nan_seed=1, rates=(0.1,))
+    progress = Progress(units)
+    cluster.run_on_dask(units, OFTEN, progress, cluster.LOCAL, 1)
+    assert any("loss became nan" in note for note in progress.notes)
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch, capsys):
@@ -223,6 +232,8 @@ def test_failed_units_end_the_command_with_status_1(tmp_path, capsys):
         (["run", "iat-base"], ["unknown experiment 'iat-base'", "iat-bases"]),
         (["run", "zzz"], ["unknown experiment 'zzz'", "iat-bases", "iat-mesh"]),
         (["run", "no.such:THING"], ["no.such:THING", "cannot be loaded"]),
+        (["run", ":THING"], [":THING", "cannot be loaded"]),
+        (["run", ".no:THING"], [".no:THING", "cannot be loaded"]),
         (["report", "iat-base"], ["unknown experiment 'iat-base'", "iat-bases"]),
         (["run", "iat-bases", "--preset", "qick"], ["--preset", "'qick'", "quick"]),
         (["run", "iat-bases", "--set", "stepz=3"], ["--set", "unknown setting 'stepz'", "steps"]),

@@ -101,7 +101,8 @@ def _cifar(spec: cifar.Cifar, stem: str) -> tuple[Layout, ...]:
         ),
         Layout(
             "zip of a folder of pictures",
-            ((f"{spec.name}*.zip", f"{stem}*.zip"),),
+            # not cifar100.zip for cifar10
+            (tuple(pattern for name in (spec.name, stem) for pattern in (f"{name}.zip", f"{name}[!0-9]*.zip")),),
             lambda paths: pictures.read_picture_zip(paths[0], spec.classes, spec.name),
         ),
     )

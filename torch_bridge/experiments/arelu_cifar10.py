@@ -9,11 +9,12 @@ from torch_bridge.experiments.arelu_published import CIFAR10, NETWORKS
 from torch_bridge.experiments.documents import Report
 from torch_bridge.experiments.engine import Preset, Results
 from torch_bridge.experiments.image_activations import ADDED
-from torch_bridge.experiments.image_report import by_run
+from torch_bridge.experiments.image_report import About, by_run
 from torch_bridge.experiments.image_study import SMALL_SMOKE, ImageSettings, study
 from torch_bridge.nn.registry import COMPARED
 
 EPOCHS = 100
+WHOLE = About(EPOCHS, "cifar10")
 PUBLISHED: dict[str, Any] = {
     "dataset": "cifar10",
     "networks": NETWORKS,
@@ -32,8 +33,8 @@ PUBLISHED: dict[str, Any] = {
 
 def report(settings: ImageSettings, results: Results) -> Report:
     """Table 3."""
-    claims = compared_claims(by_run(settings, results), EPOCHS)
-    return cifar_report("arelu-cifar10", "AReLU table 3", settings, results, CIFAR10, claims, EPOCHS)
+    claims = compared_claims(by_run(settings, results), WHOLE)
+    return cifar_report("arelu-cifar10", "AReLU table 3", settings, results, CIFAR10, claims, WHOLE)
 
 
 EXPERIMENT = study(

@@ -10,11 +10,21 @@ from torch_bridge.experiments.documents import Report, Section
 from torch_bridge.experiments.engine import Preset, Results, RunResult
 from torch_bridge.experiments.image_activations import ADDED
 from torch_bridge.experiments.image_pictures import attention_figure
-from torch_bridge.experiments.image_report import by_run, grid, mean_cell, name, percent, pictures_section, untested
+from torch_bridge.experiments.image_report import (
+    About,
+    by_run,
+    grid,
+    mean_cell,
+    name,
+    percent,
+    pictures_section,
+    untested,
+)
 from torch_bridge.experiments.image_runs import ImageRun
 from torch_bridge.experiments.image_study import SMALL_SMOKE, ImageSettings, study
 
 EPOCHS = 200
+WHOLE = About(EPOCHS, "cifar100")
 NETWORKS: tuple[str, ...] = ("vgg11-full", "vgg13-full", "se-resnet18", "resnet18", "shufflenet-v2", "squeezenet")
 MEANS = {
     "relu": dict(zip(NETWORKS, (68.03, 71.92, 76.80, 76.35, 68.56, 69.96), strict=True)),
@@ -50,12 +60,11 @@ PUBLISHED: dict[str, Any] = {
 def report(settings: ImageSettings, results: Results) -> Report:
     """Table 4 and Grad-CAM as in figure 4; the paper's numbers only where the data are its own."""
     found = by_run(settings, results)
-    own = settings.dataset == "cifar100"
-    numbers = {a: {n: (float("nan"), v) for n, v in row.items()} for a, row in MEANS.items()} if own else {}
+    numbers = {a: {n: (float("nan"), v) for n, v in row.items()} for a, row in MEANS.items()}
 
     def top_five(run: ImageRun, of: Sequence[RunResult]) -> str:
         given = TOP_FIVE.get(run.activation, {}).get(run.network)
-        return mean_cell(percent(of, "top-5 accuracy"), given if own and untested(run, EPOCHS) is None else None)
+        return mean_cell(percent(of, "top-5 accuracy"), given if untested(run, WHOLE) is None else None)
 
     networks = {run.network for run in found}
     viewed = VIEWED if VIEWED in networks else next(iter(sorted(networks)), None)
@@ -65,8 +74,8 @@ def report(settings: ImageSettings, results: Results) -> Report:
         settings,
         results,
         numbers,
-        relu_claims(found, EPOCHS),
-        EPOCHS,
+        relu_claims(found, WHOLE),
+        WHOLE,
         ("smoke and quick take CIFAR-10 in place of CIFAR-100", "the test images of Grad-CAM: the first ones"),
         [
             Section("Mean of last epochs, top 5", (grid(found, name, lambda run: run.network, top_five),)),

@@ -8,6 +8,7 @@ from torch_bridge.experiments.documents import Report, Section, Table
 from torch_bridge.experiments.engine import Results, RunResult
 from torch_bridge.experiments.image_report import (
     PAPER_ADDED,
+    About,
     Found,
     beats,
     beats_best,
@@ -45,7 +46,7 @@ Numbers = Mapping[str, Mapping[str, tuple[float, float]]]
 """activation -> network -> best and mean, in percent."""
 
 
-def compared_claims(found: Found, epochs: int) -> list[Claim]:
+def compared_claims(found: Found, about: About) -> list[Claim]:
     """AReLU against the others of table 3, for every network."""
     result = []
     for own in [run for run in found if run.activation == "arelu"]:
@@ -55,18 +56,18 @@ def compared_claims(found: Found, epochs: int) -> list[Claim]:
             "AReLU performs best with VGG-11" if own.network == "vgg11" else "AReLU is more accurate than most others"
         )
         judge = beats_best if own.network == "vgg11" else beats_most
-        result.append(judge(text, where, found, own, others, LAST, epochs))
+        result.append(judge(text, where, found, own, others, LAST, about))
         learnable = [run for run in others if run.activation in ("apl", "comb", "prelu", "slaf-published")]
         text = "AReLU outperforms learnable activations with as few parameters"
-        result.append(beats_best(text, where, found, own, learnable, LAST, epochs))
+        result.append(beats_best(text, where, found, own, learnable, LAST, about))
     return result
 
 
-def relu_claims(found: Found, epochs: int) -> list[Claim]:
+def relu_claims(found: Found, about: About) -> list[Claim]:
     """AReLU against ReLU alone, for every network."""
     relu = {place(run): run for run in found if run.activation == "relu"}
     return [
-        beats("AReLU improves on ReLU", place(run), found, run, relu.get(place(run)), LAST, epochs)
+        beats("AReLU improves on ReLU", place(run), found, run, relu.get(place(run)), LAST, about)
         for run in found
         if run.activation == "arelu"
     ]
@@ -79,7 +80,7 @@ def cifar_report(
     results: Results,
     published: Numbers,
     claims: Sequence[Claim],
-    epochs: int,
+    about: About,
     chosen: Sequence[str] = (),
     more: Sequence[Section] = (),
 ) -> Report:
@@ -90,7 +91,7 @@ def cifar_report(
         settings, results: of the runs.
         published: the paper's numbers.
         claims: judged already.
-        epochs: of a training as published.
+        about: a training as published.
         chosen: what the paper leaves out, besides :data:`CHOSEN`.
         more: sections that follow the tables.
     """
@@ -98,7 +99,7 @@ def cifar_report(
 
     def number(run: ImageRun, column: int) -> float | None:
         given = published.get(run.activation, {}).get(run.network)
-        return given[column] if given is not None and untested(run, epochs) is None else None
+        return given[column] if given is not None and untested(run, about) is None else None
 
     def mean(metric: str, column: int | None) -> Table:
         def cell(run: ImageRun, of: Sequence[RunResult]) -> str:
@@ -117,7 +118,7 @@ def cifar_report(
         title,
         *([Section("A smoke test", (SMOKE_NOTE,))] if limited else []),
         claims_section("Claims of the paper", claims),
-        claims_section("Rows that the paper does not have", own_claims(found, LAST, epochs)),
+        claims_section("Rows that the paper does not have", own_claims(found, LAST, about.epochs)),
         Section("Mean of last epochs", (note, mean(LAST, 1))),
         Section("Best run, last epoch", (grid(found, name, lambda run: run.network, best),)),
         Section("Mean of best epochs", (mean(BEST, None),)),

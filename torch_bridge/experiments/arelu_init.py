@@ -8,6 +8,7 @@ from torch_bridge.experiments.documents import Report, Section, Table
 from torch_bridge.experiments.engine import Preset, Results
 from torch_bridge.experiments.image_report import (
     CLOSE,
+    About,
     Found,
     by_run,
     chosen_section,
@@ -32,7 +33,7 @@ from torch_bridge.experiments.statistics import (
     metric_by_seed,
 )
 
-EPOCHS = 20
+FIRST_EPOCH, WHOLE = (About(epochs, "mnist", "mnist-conv") for epochs in (1, 20))
 ALPHAS = (0.01, 0.25, 0.25, 0.5, 0.75, 0.75, 0.99, 0.99)
 BETAS = (2.0, -1.0, 1.0, 0.0, -1.0, 1.0, -2.0, 2.0)
 """The eight starts of figure 2."""
@@ -46,8 +47,8 @@ def claims(found: Found) -> list[Claim]:
     for where in dict.fromkeys(map(place, own)):
         here = [run for run in own if place(run) == where]
         result += [
-            _close("different starts end in close accuracy", where, found, here, LAST, EPOCHS),
-            _close("different starts converge at close rates (first epoch)", where, found, here, FIRST, 1),
+            _close("different starts end in close accuracy", where, found, here, LAST, WHOLE),
+            _close("different starts converge at close rates (first epoch)", where, found, here, FIRST, FIRST_EPOCH),
             _groups(
                 "a larger beta speeds up convergence: beta >= 1 against beta <= 0, first epoch",
                 where,
@@ -55,7 +56,7 @@ def claims(found: Found) -> list[Claim]:
                 [run for run in here if run.beta >= 1],
                 [run for run in here if run.beta <= 0],
                 FIRST,
-                1,
+                FIRST_EPOCH,
             ),
             _groups(
                 "alpha of .25 or .75 ends more accurate than others",
@@ -64,14 +65,14 @@ def claims(found: Found) -> list[Claim]:
                 [run for run in here if run.alpha in (0.25, 0.75)],
                 [run for run in here if run.alpha not in (0.25, 0.75)],
                 LAST,
-                EPOCHS,
+                WHOLE,
             ),
         ]
     return result
 
 
-def _close(text: str, where: str, found: Found, here: Sequence[ImageRun], metric: str, epochs: int) -> Claim:
-    reason = untested(here[0], epochs)
+def _close(text: str, where: str, found: Found, here: Sequence[ImageRun], metric: str, about: About) -> Claim:
+    reason = untested(here[0], about)
     if reason is not None or len(here) < len(ALPHAS):
         return Claim(text, where, NOT_TESTED, reason or f"{len(here)} of {len(ALPHAS)} starts trained")
     means = {name(run): percent(found[run], metric).mean for run in here}
@@ -81,11 +82,11 @@ def _close(text: str, where: str, found: Found, here: Sequence[ImageRun], metric
 
 
 def _groups(
-    text: str, where: str, found: Found, a: Sequence[ImageRun], b: Sequence[ImageRun], metric: str, epochs: int
+    text: str, where: str, found: Found, a: Sequence[ImageRun], b: Sequence[ImageRun], metric: str, about: About
 ) -> Claim:
     if not (a and b):
         return Claim(text, where, NOT_TESTED, "not trained")
-    reason = untested(a[0], epochs)
+    reason = untested(a[0], about)
     if reason is not None:
         return Claim(text, where, NOT_TESTED, reason)
     samples = (

@@ -9,6 +9,7 @@ from torch_bridge.experiments.documents import Report, Section, Table
 from torch_bridge.experiments.engine import Preset, Results, RunResult
 from torch_bridge.experiments.image_report import (
     PAPER_ADDED,
+    About,
     Found,
     beats_best,
     beats_most,
@@ -32,6 +33,7 @@ from torch_bridge.experiments.statistics import NOT_SUPPORTED, NOT_TESTED, SUPPO
 from torch_bridge.nn.registry import COMPARED
 
 EPOCHS = 20
+FIRST_EPOCH, WHOLE = (About(epochs, "mnist", "mnist-conv") for epochs in (1, EPOCHS))
 FIRST, BEST_EPOCH, LAST = "accuracy 1", "best accuracy", "accuracy"
 DEVIATIONS = 2.0
 """Of the authors' raw results, within which ours should be."""
@@ -48,16 +50,16 @@ def claims(found: Found) -> list[Claim]:
     for own in [run for run in found if run.activation == "arelu"]:
         where = place(own)
         others = [run for run in found if run.activation in COMPARED and place(run) == where]
-        for metric, epochs, text in (
-            (FIRST, 1, "AReLU converges faster than most others (mean after the first epoch)"),
-            (BEST_EPOCH, EPOCHS, "AReLU is more accurate than most others (mean of best epochs)"),
-            (LAST, EPOCHS, "AReLU is more accurate than most others (mean of last epochs)"),
+        for metric, about, text in (
+            (FIRST, FIRST_EPOCH, "AReLU converges faster than most others (mean after the first epoch)"),
+            (BEST_EPOCH, WHOLE, "AReLU is more accurate than most others (mean of best epochs)"),
+            (LAST, WHOLE, "AReLU is more accurate than most others (mean of last epochs)"),
         ):
-            result.append(beats_most(text, where, found, own, others, metric, epochs))
+            result.append(beats_most(text, where, found, own, others, metric, about))
         if own.learning_rate <= 1e-4:
             text = "at small learning rates AReLU trains better than every other"
-            result.append(beats_best(f"{text}, first epoch", where, found, own, others, FIRST, 1))
-            result.append(beats_best(f"{text}, {EPOCHS} epochs", where, found, own, others, LAST, EPOCHS))
+            result.append(beats_best(f"{text}, first epoch", where, found, own, others, FIRST, FIRST_EPOCH))
+            result.append(beats_best(f"{text}, {EPOCHS} epochs", where, found, own, others, LAST, WHOLE))
     return result
 
 
@@ -71,7 +73,7 @@ def raw_claims(found: Found) -> list[Claim]:
         if run.optimizer != "sgd" or run.learning_rate not in RAW.get(run.activation, {}):
             continue
         mean, std = RAW[run.activation][run.learning_rate]
-        sample, reason = percent(of, BEST_EPOCH), untested(run, EPOCHS)
+        sample, reason = percent(of, BEST_EPOCH), untested(run, WHOLE)
         text = f"{run.activation}: the authors' {mean:.2f}" + ("" if std is None else f" +- {std:.2f}")
         numbers = f"ours {mean_cell(sample, None)}, difference {sample.mean - mean:+.2f}"
         if std is not None:
@@ -90,15 +92,15 @@ def report(settings: ImageSettings, results: Results) -> Report:
     """The four tables, last-epoch numbers beside them, claims and curves."""
     found = by_run(settings, results)
 
-    def mean(table: Published, metric: str, epochs: int) -> Table:
+    def mean(table: Published, metric: str, about: About) -> Table:
         def cell(run: ImageRun, of: Sequence[RunResult]) -> str:
-            return mean_cell(percent(of, metric), published(table, run) if untested(run, epochs) is None else None)
+            return mean_cell(percent(of, metric), published(table, run) if untested(run, about) is None else None)
 
         return grid(found, name, lambda run: f"{run.optimizer} {run.learning_rate:g}", cell)
 
-    def maximum(table: Published, metric: str, epochs: int) -> Table:
+    def maximum(table: Published, metric: str, about: About) -> Table:
         def cell(run: ImageRun, of: Sequence[RunResult]) -> str:
-            number = published(table, run) if untested(run, epochs) is None else None
+            number = published(table, run) if untested(run, about) is None else None
             return f"{greatest(of, metric):.2f}" + ("" if number is None else f" ({number:.2f})")
 
         return grid(found, name, lambda run: f"{run.optimizer} {run.learning_rate:g}", cell)
@@ -111,11 +113,11 @@ def report(settings: ImageSettings, results: Results) -> Report:
         claims_section("Claims of AReLU section 3.2", claims(found)),
         claims_section("The authors' raw results, best epochs with SGD", raw_claims(found)),
         claims_section("Rows that the paper does not have, last epochs", own_claims(found, LAST, 1)),
-        Section("Table 1: mean after the first epoch", (note, mean(MEAN_FIRST, FIRST, 1))),
-        Section("Table 5: best run after the first epoch", (maximum(BEST_FIRST, FIRST, 1),)),
-        Section("Table 6: best run, best epoch", (select, maximum(BEST, BEST_EPOCH, EPOCHS))),
-        Section("Table 7: mean of best epochs", (mean(MEAN, BEST_EPOCH, EPOCHS),)),
-        Section("Mean of last epochs", (mean({}, LAST, EPOCHS),)),
+        Section("Table 1: mean after the first epoch", (note, mean(MEAN_FIRST, FIRST, FIRST_EPOCH))),
+        Section("Table 5: best run after the first epoch", (maximum(BEST_FIRST, FIRST, FIRST_EPOCH),)),
+        Section("Table 6: best run, best epoch", (select, maximum(BEST, BEST_EPOCH, WHOLE))),
+        Section("Table 7: mean of best epochs", (mean(MEAN, BEST_EPOCH, WHOLE),)),
+        Section("Mean of last epochs", (mean({}, LAST, WHOLE),)),
         curves_section(found),
         chosen_section(
             "momentum .9, batch size, images in [0, 1]: not in the paper, but in the authors' program",

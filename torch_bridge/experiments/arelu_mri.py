@@ -9,11 +9,14 @@ from torch_bridge.experiments.documents import Report, Section, Table
 from torch_bridge.experiments.engine import Preset, Results
 from torch_bridge.experiments.image_pictures import segmentations_figure
 from torch_bridge.experiments.image_report import (
+    About,
     beats,
+    by_place,
     by_run,
     chosen_section,
     claims_section,
     curves_section,
+    label,
     make_report,
     mean_cell,
     name,
@@ -21,11 +24,12 @@ from torch_bridge.experiments.image_report import (
     pictures_section,
     untested,
 )
-from torch_bridge.experiments.image_runs import TEST_PATIENTS, ImageRun
+from torch_bridge.experiments.image_runs import TEST_PATIENTS
 from torch_bridge.experiments.image_study import ImageSettings, study
 from torch_bridge.experiments.statistics import Claim
 
 EPOCHS = 100
+FIRST_EPOCH, WHOLE = (About(epochs, "brain-mri", "unet") for epochs in (1, EPOCHS))
 PUBLISHED = {"relu": 90.77, "arelu": 91.14}
 """Section 3.6: DSC in percent."""
 SETTINGS: dict[str, Any] = {
@@ -44,43 +48,40 @@ SEGMENTATIONS = (
     "a test slice with the largest tumour: the true outline (white) and the predicted one (red) over the training, "
     "first seed"
 )
-SEGMENTATIONS = (
-    "a test slice with the largest tumour: the true outline (white) and the predicted one (red) over the training, "
-    "first seed"
-)
 METRICS = {"Dice 1": "first epoch", "Dice": "last epoch", "best Dice": "best epoch"}
-PAIRS = (
-    ("TMAF segments better than ReLU", "tmaf", "relu"),
-    ("IAT-ReLU along channels segments better than ReLU", "iat-relu", "relu"),
-    ("an AReLU gate helps IAT-ReLU", "iat-arelu", "iat-relu"),
+CLAIMS = (
+    ("AReLU trains faster than ReLU (Dice after the first epoch)", "arelu", "relu", "Dice 1", FIRST_EPOCH),
+    ("AReLU segments better than ReLU (91.14 against 90.77 %)", "arelu", "relu", "Dice", WHOLE),
+)
+OWN_CLAIMS = (
+    ("TMAF segments better than ReLU", "tmaf", "relu", "Dice", WHOLE),
+    ("IAT-ReLU along channels segments better than ReLU", "iat-relu", "relu", "Dice", WHOLE),
+    ("an AReLU gate helps IAT-ReLU", "iat-arelu", "iat-relu", "Dice", WHOLE),
 )
 
 
 def report(settings: ImageSettings, results: Results) -> Report:
     """Dice coefficients, their curves, claims."""
     found = by_run(settings, results)
-    runs = {run.activation: run for run in found}
-    arelu, relu = runs.get("arelu"), runs.get("relu")
 
-    def claim(text: str, a: ImageRun | None, b: ImageRun | None, metric: str, epochs: int) -> Claim:
-        return beats(text, "unet", found, a, b, metric, epochs)
+    def judged(statements: Sequence[tuple[str, str, str, str, About]]) -> list[Claim]:
+        return [
+            beats(text, where, found, runs.get(a), runs.get(b), metric, about)
+            for where, runs in by_place(found).items()
+            for text, a, b, metric, about in statements
+        ]
 
-    claims: Sequence[Claim] = (
-        claim("AReLU trains faster than ReLU (Dice after the first epoch)", arelu, relu, "Dice 1", 1),
-        claim("AReLU segments better than ReLU (91.14 against 90.77 %)", arelu, relu, "Dice", EPOCHS),
-    )
-    own = [claim(text, runs.get(a), runs.get(b), "Dice", EPOCHS) for text, a, b in PAIRS]
-    rows = []
+    rows, places = [], by_place(found)
     for run, of in found.items():
-        number = PUBLISHED.get(run.activation) if untested(run, EPOCHS) is None else None
+        number = PUBLISHED.get(run.activation) if untested(run, WHOLE) is None else None
         cells = (mean_cell(percent(of, m), None if m == "Dice 1" else number) for m in METRICS)
-        rows.append((name(run), *cells))
+        rows.append((label(run) if len(places) > 1 else name(run), *cells))
     table = Table(("activation", *METRICS.values()), tuple(rows))
     return make_report(
         "arelu-mri",
         "AReLU figures 5, 9",
-        claims_section("Claims of AReLU section 3.6", claims),
-        claims_section("Rows that the paper does not have", own),
+        claims_section("Claims of AReLU section 3.6", judged(CLAIMS)),
+        claims_section("Rows that the paper does not have", judged(OWN_CLAIMS)),
         Section("Dice", ("Mean Dice of the volumes of test patients in %, in brackets the paper's.", table)),
         curves_section(found),
         *pictures_section("Segmentations", "segmentations", SEGMENTATIONS, segmentations_figure, found),

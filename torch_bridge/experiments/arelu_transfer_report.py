@@ -19,7 +19,7 @@ STAGES = {
     "tuned": (True, "accuracy", "trained on both"),
 }
 """Stage -> whether with the first training, metric, what it is."""
-SVHN, EPOCHS = "svhn", 100
+SVHN, EPOCHS, SOURCE_EPOCHS = "svhn", 100, 20
 
 
 def transfer_report(
@@ -34,7 +34,9 @@ def transfer_report(
     cells = {(run.activation, run.pretrained): results.select(lambda r, run=run: r == run) for run in runs}
     cells = {key: of for key, of in cells.items() if of}
     names = list(dict.fromkeys(activation for activation, _ in cells))
-    whole = settings.steps is None and settings.train_limit is None and settings.epochs >= EPOCHS
+    limits = (settings.steps, settings.train_limit, settings.test_limit)
+    enough = settings.epochs >= EPOCHS and settings.source_epochs >= SOURCE_EPOCHS
+    whole = limits == (None, None, None) and enough
 
     def cell(activation: str, stage: str) -> str:
         pretrained, metric, _ = STAGES[stage]
@@ -99,7 +101,7 @@ def _best(
     if ("arelu", pretrained) not in cells or not others:
         return Claim(text, where, NOT_TESTED, "not trained")
     if not whole:
-        return Claim(text, where, NOT_TESTED, f"a smoke test alone, or less than {EPOCHS} epochs")
+        return Claim(text, where, NOT_TESTED, f"a smoke test alone, or less than {SOURCE_EPOCHS} and {EPOCHS} epochs")
     best = max(others, key=lambda key: percent(cells[key], metric).mean)
     difference = Difference(percent(cells["arelu", pretrained], metric), percent(cells[best], metric))
     numbers = f"{difference.a.mean:.2f} against {difference.b.mean:.2f} % ({best[0]}); {difference.text}"

@@ -141,13 +141,15 @@ class Results:
 
     Attributes:
         runs: those that have ended.
-        unfinished: labels of those that have not.
+        unfinished: labels of those that have begun and not ended.
+        waiting: how many runs of the settings have not begun, with no seed.
         environment: versions and hardware of the machine that started the sweep.
         seconds: training time of all runs together.
     """
 
     runs: tuple[RunResult, ...]
     unfinished: tuple[str, ...] = ()
+    waiting: int = 0
     environment: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -169,7 +171,7 @@ def load(name: str) -> Experiment:
         module, attribute = REGISTRY[name], "EXPERIMENT"
     try:
         experiment = getattr(importlib.import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ExperimentError(f"experiment {name!r} cannot be loaded: {error}") from None
     if not isinstance(experiment, Experiment):
         raise ExperimentError(f"experiment {name!r} must be an Experiment, got {type(experiment).__name__}")

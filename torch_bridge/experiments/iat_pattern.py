@@ -222,7 +222,7 @@ def report(settings: PatternSettings, results: Results) -> Report:
         ),
     )
     verdicts = tuple((c.text, c.verdict, c.numbers) for c in claims)
-    caption = f"seed {first[0].seed}" if first else "no runs"
+    caption = f"seed {first[0].seed}" if first else ""
     return Report(
         "iat-pattern: IAT figure 3",
         (
@@ -234,9 +234,10 @@ def report(settings: PatternSettings, results: Results) -> Report:
                 ),
             ),
             Section("Errors", (Table(("column", *METRICS), rows),)),
-            Section(
-                "The figure",
-                (Picture("patterns", caption, partial(_draw, first)),),
+            *(
+                [Section("The figure", (Picture("patterns", caption, partial(_draw, first)),))]
+                if any(run.state() is not None for run in first)
+                else []
             ),
             Section("Chosen, not published", (CHOSEN,)),
         ),

@@ -53,7 +53,7 @@ def losses_figure(groups: Groups) -> Figure:
 
 @styled
 def paths_figure(groups: Mapping[str, Sequence[RunResult]]) -> Figure:
-    """A row a group: alpha and beta of every layer over epochs, of the first seed whose state is there."""
+    """A row a group: alpha and beta of every layer over epochs, of the first seed."""
     figure = Figure(figsize=(10, 2.6 * len(groups)), layout="constrained")
     rows = figure.subplots(len(groups), 2, squeeze=False)
     for axes, (title, runs) in zip(rows, groups.items(), strict=True):

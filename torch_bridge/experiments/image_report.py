@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch_bridge.experiments.documents import Picture, Report, Section, Table
 from torch_bridge.experiments.engine import Results, RunResult
@@ -64,23 +64,43 @@ def grid(
     cell: Callable[[ImageRun, Sequence[RunResult]], str],
     corner: str = "activation",
 ) -> Table:
-    """Runs by two of their properties."""
-    names, heads = list(dict.fromkeys(map(rows, found))), list(dict.fromkeys(map(columns, found)))
-    cells = {(rows(run), columns(run)): cell(run, of) for run, of in found.items()}
+    """Runs by two of their properties; where those leave several runs in a cell, columns say the rest."""
+    places = {run: (rows(run), columns(run)) for run in found}
+    if len(set(places.values())) < len(found):
+        places = {run: (row, f"{column}, {place(run)}") for run, (row, column) in places.items()}
+    names, heads = (list(dict.fromkeys(axis)) for axis in zip(*places.values(), strict=True)) if found else ([], [])
+    cells = {places[run]: cell(run, of) for run, of in found.items()}
     return Table((corner, *heads), tuple((n, *(cells.get((n, h), "-") for h in heads)) for n in names))
 
 
-def untested(run: ImageRun, epochs: int) -> str | None:
-    """Why a run says nothing about a statement on trainings of so many epochs."""
+class About(NamedTuple):
+    """What a statement or a number is about.
+
+    Attributes:
+        epochs: that a training has at least.
+        dataset, network: of a training; None for any.
+    """
+
+    epochs: int
+    dataset: str | None = None
+    network: str | None = None
+
+
+def untested(run: ImageRun, about: About) -> str | None:
+    """Why a run says nothing about a statement."""
+    for name in ("dataset", "network"):
+        ours, theirs = getattr(run, name), getattr(about, name)
+        if theirs not in (None, ours):
+            return f"{ours} in place of {theirs}"
     if run.limited:
         parts = [f"{run.steps} steps"] if run.steps is not None else []
         parts += [f"{run.train_limit} images"] if run.train_limit is not None else []
         parts += [f"every {run.shrink}th pixel"] if run.shrink > 1 else []
         return f"a smoke test alone: {', '.join(parts) or f'{run.test_limit} test images'}"
-    return f"trained for {run.epochs} of {epochs} epochs" if run.epochs < epochs else None
+    return f"trained for {run.epochs} of {about.epochs} epochs" if run.epochs < about.epochs else None
 
 
-def beats(text: str, where: str, found: Found, a: ImageRun | None, b: ImageRun | None, metric: str, epochs: int):
+def beats(text: str, where: str, found: Found, a: ImageRun | None, b: ImageRun | None, metric: str, about: About):
     """A claim: run ``a`` has a larger mean than ``b``, in percentage points.
 
     Args:
@@ -88,11 +108,11 @@ def beats(text: str, where: str, found: Found, a: ImageRun | None, b: ImageRun |
         found: results by run.
         a, b: None, or not in ``found``: not trained.
         metric: that is compared.
-        epochs: that the statement is about.
+        about: what the statement is about.
     """
     if a is None or b is None or a not in found or b not in found:
         return Claim(text, where, NOT_TESTED, "not trained")
-    reason = untested(a, epochs)
+    reason = untested(a, about)
     if reason is not None:
         return Claim(text, where, NOT_TESTED, reason)
     difference = Difference(percent(found[a], metric), percent(found[b], metric))
@@ -100,9 +120,9 @@ def beats(text: str, where: str, found: Found, a: ImageRun | None, b: ImageRun |
     return Claim(text, where, difference.verdict, numbers)
 
 
-def similar(text: str, where: str, found: Found, a: ImageRun | None, b: ImageRun | None, metric: str, epochs: int):
+def similar(text: str, where: str, found: Found, a: ImageRun | None, b: ImageRun | None, metric: str, about: About):
     """A claim: the means of two runs are within :data:`CLOSE` percentage points."""
-    claim = beats(text, where, found, a, b, metric, epochs)
+    claim = beats(text, where, found, a, b, metric, about)
     if claim.verdict == NOT_TESTED or a is None or b is None:
         return claim
     difference = Difference(percent(found[a], metric), percent(found[b], metric))
@@ -110,19 +130,19 @@ def similar(text: str, where: str, found: Found, a: ImageRun | None, b: ImageRun
     return Claim(text, where, verdict, f"{claim.numbers}; similar is within {CLOSE:g}")
 
 
-def beats_best(text: str, where: str, found: Found, a: ImageRun, others: Sequence[ImageRun], metric: str, epochs: int):
+def beats_best(text: str, where: str, found: Found, a: ImageRun, others: Sequence[ImageRun], metric: str, about: About):
     """A claim: ``a`` has a larger mean than the best of the others that were trained."""
     trained = [run for run in others if run in found and run != a]
     best = max(trained, key=lambda run: percent(found[run], metric).mean, default=None)
-    return beats(text, where, found, a, best, metric, epochs)
+    return beats(text, where, found, a, best, metric, about)
 
 
-def beats_most(text: str, where: str, found: Found, a: ImageRun, others: Sequence[ImageRun], metric: str, epochs: int):
+def beats_most(text: str, where: str, found: Found, a: ImageRun, others: Sequence[ImageRun], metric: str, about: About):
     """A claim: ``a`` has a larger mean than more than half of the others; each by its standard error."""
     trained = [run for run in others if run in found and run != a]
     if a not in found or not trained:
         return Claim(text, where, NOT_TESTED, "not trained")
-    reason = untested(a, epochs)
+    reason = untested(a, about)
     own = percent(found[a], metric)
     verdicts = [Difference(own, percent(found[run], metric)).verdict for run in trained]
     if reason is None and NOT_TESTED in verdicts:
@@ -151,15 +171,22 @@ def own_claims(found: Found, metric: str, epochs: int) -> list[Claim]:
         ("SLAF of its own paper beats the affine one", "slaf", "slaf-published"),
         ("maxout of its own paper beats the identity", "maxout", "maxout-published"),
     )
-    claims = []
-    for where in dict.fromkeys(map(place, found)):
-        here = {run.activation: run for run in found if place(run) == where}
+    claims, about = [], About(epochs)
+    for where, here in by_place(found).items():
         claims += [
-            beats(text, where, found, here.get(a), here.get(b), metric, epochs)
+            beats(text, where, found, here.get(a), here.get(b), metric, about)
             for text, a, b in pairs
             if a in here and b in here
         ]
     return claims
+
+
+def by_place(found: Found) -> dict[str, dict[str, ImageRun]]:
+    """For every network, optimiser and rate the runs by activation; of several starts of AReLU the last."""
+    result: dict[str, dict[str, ImageRun]] = {}
+    for run in found:
+        result.setdefault(place(run), {})[run.activation] = run
+    return result
 
 
 def place(run: ImageRun) -> str:
@@ -181,7 +208,7 @@ def curves_section(found: Found) -> Section:
         Picture("epochs", f"test {measure} over epochs, mean over seeds", partial(epochs_figure, groups, measure)),
         Picture("losses", "training loss, mean over seeds", partial(losses_figure, groups)),
     ]
-    attentive = {label(r): of for r, of in found.items() if r.activation in ATTENTIVE and "alpha" not in of[0].metrics}
+    attentive = {label(r): of for r, of in found.items() if r.activation in ATTENTIVE}
     stepped = {label(r): of for r, of in found.items() if r.activation == "tmaf"}
     if attentive:
         caption = "alpha (left) and beta (right) of every layer over epochs, first seed"

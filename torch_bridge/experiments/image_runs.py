@@ -90,11 +90,13 @@ class ImageRun:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate must be positive and finite, got {self.learning_rate}")
-        if not (0 <= self.momentum < 1 and self.weight_decay >= 0 and math.isfinite(self.factor)):
+        if not (0 <= self.momentum < 1 and 0 <= self.weight_decay < math.inf and math.isfinite(self.factor)):
             raise ValueError(
-                "momentum must be in [0, 1), weight_decay at least 0 and factor finite, got "
+                "momentum must be in [0, 1), weight_decay at least 0 and finite, factor finite, got "
                 f"{self.momentum}, {self.weight_decay}, {self.factor}"
             )
+        if not (math.isfinite(self.alpha) and math.isfinite(self.beta)):
+            raise ValueError(f"alpha and beta must be finite, got {self.alpha} and {self.beta}")
         if any(epoch < 1 for epoch in self.milestones):
             raise ValueError(f"milestones must be at least 1, got {', '.join(map(str, self.milestones))}")
 

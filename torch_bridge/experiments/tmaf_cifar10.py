@@ -7,6 +7,7 @@ from typing import Any
 from torch_bridge.experiments.documents import Report
 from torch_bridge.experiments.engine import Preset, Results
 from torch_bridge.experiments.image_activations import ADDED
+from torch_bridge.experiments.image_report import About
 from torch_bridge.experiments.image_study import SMALL_SMOKE, ImageSettings, study
 from torch_bridge.experiments.tmaf_report import CHOSEN, classification_report
 
@@ -36,8 +37,8 @@ QUICK = {**SHORT, "batch_size": 32, "epochs": 1, "train_limit": 512, "test_limit
 def report(settings: ImageSettings, results: Results) -> Report:
     """Accuracies beside table 3, curves of figure 8."""
     chosen = (f"{EPOCHS} epochs, images normalised and not augmented: the paper does not say", *CHOSEN)
-    title = "TMAF table 3, figure 8"
-    return classification_report("tmaf-cifar10", title, settings, results, PUBLISHED, CLAIMS, EPOCHS, chosen)
+    title, about = "TMAF table 3, figure 8", About(EPOCHS, "cifar10", "resnet18")
+    return classification_report("tmaf-cifar10", title, settings, results, PUBLISHED, CLAIMS, about, chosen)
 
 
 EXPERIMENT = study(

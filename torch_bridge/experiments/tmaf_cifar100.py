@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch_bridge.experiments.documents import Report
 from torch_bridge.experiments.engine import Preset, Results
+from torch_bridge.experiments.image_report import About
 from torch_bridge.experiments.image_study import SMALL_SMOKE, ImageSettings, study
 from torch_bridge.experiments.tmaf_cifar10 import EPOCHS, QUICK, SETTINGS, SHORT
 from torch_bridge.experiments.tmaf_report import CHOSEN, classification_report
@@ -19,8 +20,8 @@ def report(settings: ImageSettings, results: Results) -> Report:
         "smoke and quick take CIFAR-10 in place of CIFAR-100",
         *CHOSEN,
     )
-    title = f"TMAF figure 9, on {settings.dataset}"
-    return classification_report("tmaf-cifar100", title, settings, results, {}, CLAIMS, EPOCHS, chosen)
+    title, about = f"TMAF figure 9, on {settings.dataset}", About(EPOCHS, "cifar100", "resnet34")
+    return classification_report("tmaf-cifar100", title, settings, results, {}, CLAIMS, about, chosen)
 
 
 EXPERIMENT = study(

@@ -18,7 +18,15 @@ from torch_bridge.experiments.figures import styled
 from torch_bridge.experiments.iat_figures import curves_figure
 from torch_bridge.experiments.image_report import claims_section
 from torch_bridge.experiments.statistics import NOT_TESTED, Claim, Difference, Sample, metric_by_seed
-from torch_bridge.experiments.tmaf_functions import FUNCTIONS, MEAN_SQUARES, FunctionRun, FunctionSettings, runs, start
+from torch_bridge.experiments.tmaf_functions import (
+    FUNCTIONS,
+    MEAN_SQUARES,
+    TRIDIAGONAL,
+    FunctionRun,
+    FunctionSettings,
+    runs,
+    start,
+)
 
 LEAST_STEPS = 1000
 """Trainings of fewer steps are smoke tests."""
@@ -158,7 +166,7 @@ def _draw_steps(groups: Mapping[str, Sequence[RunResult]]) -> Figure:
     for ax, (name, found) in zip(figure.subplots(len(groups), 1, squeeze=False).flat, groups.items(), strict=True):
         run = found[0]
         for i, values in enumerate(_learned(run)):
-            points = np.array(grid(run.settings.grid))
+            points = np.array(grid("uniform" if run.settings.activation == TRIDIAGONAL else run.settings.grid))
             edges = np.concatenate([[points[0] - 0.5], points, [points[-1] + 0.5]])
             ax.stairs(values, edges, baseline=None, label=f"layer {i + 1}")
         ax.set_title(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_bridge.experiments.documents import Report
 from torch_bridge.experiments.engine import Preset, Results
 from torch_bridge.experiments.image_activations import ADDED, MLP
+from torch_bridge.experiments.image_report import About
 from torch_bridge.experiments.image_study import SMOKE, ImageSettings, study
 from torch_bridge.experiments.tmaf_report import CHOSEN, classification_report
 
@@ -27,7 +28,7 @@ def report(settings: ImageSettings, results: Results) -> Report:
         results,
         PUBLISHED,
         CLAIMS,
-        EPOCHS,
+        About(EPOCHS, "mnist", MLP),
         (f"{EPOCHS} epochs; no normalisation of layers, torch's own initial weights", *CHOSEN),
         ALIKE,
     )

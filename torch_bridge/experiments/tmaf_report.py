@@ -8,7 +8,9 @@ from torch_bridge.experiments.documents import Report, Section
 from torch_bridge.experiments.engine import Results, RunResult
 from torch_bridge.experiments.image_report import (
     PAPER_ADDED,
+    About,
     beats,
+    by_place,
     by_run,
     chosen_section,
     claims_section,
@@ -40,7 +42,7 @@ def classification_report(
     results: Results,
     published: Mapping[str, float],
     claims: Sequence[tuple[str, str, str]],
-    epochs: int,
+    about: About,
     chosen: Sequence[str],
     alike: Sequence[tuple[str, str, str]] = (),
 ) -> Report:
@@ -51,14 +53,14 @@ def classification_report(
         settings, results: of the runs.
         published: activation -> accuracy in percent.
         claims: text, activation that is said to be better, than which.
-        epochs: that a training has to have before a claim is judged.
+        about: a training by which claims are judged.
         chosen: what the paper leaves out.
         alike: text and two activations that are said to be as good as each other.
     """
     found = by_run(settings, results)
-    runs = {run.activation: run for run in found}
     verdicts = [
-        judge(text, f"{a} against {b}", found, runs.get(a), runs.get(b), "accuracy", epochs)
+        judge(text, where, found, runs.get(a), runs.get(b), "accuracy", about)
+        for where, runs in by_place(found).items()
         for judge, group in ((beats, claims), (similar, alike))
         for text, a, b in group
     ]
@@ -67,7 +69,7 @@ def classification_report(
 
         def cell(run: ImageRun, of: Sequence[RunResult], metric: str = metric) -> str:
             return mean_cell(
-                percent(of, metric), published.get(run.activation) if untested(run, epochs) is None else None
+                percent(of, metric), published.get(run.activation) if untested(run, about) is None else None
             )
 
         tables.append(grid(found, name, lambda run, column=column: f"{run.network}, {column}", cell))
@@ -77,7 +79,7 @@ def classification_report(
         experiment,
         title,
         claims_section("Claims of TMAF section 3.3", verdicts),
-        claims_section("Rows that the paper does not have", own_claims(found, "accuracy", epochs)),
+        claims_section("Rows that the paper does not have", own_claims(found, "accuracy", about.epochs)),
         Section("Accuracy", (note, *tables)),
         curves_section(found),
         chosen_section(*chosen),

@@ -100,6 +100,8 @@ def _runs_section(results: Results) -> Section:
     lines = [f"{len(results.runs) - len(failed)} runs have results, {results.seconds:.0f} s of training in all."]
     lines += [f"failed: {run.settings.label}, seed {run.seed}: {run.failure}" for run in failed]
     lines += [f"unfinished: {label}" for label in results.unfinished]
+    if results.waiting:
+        lines.append(f"not begun: {results.waiting} settings of a run")
     return Section("Runs", (tuple(lines),))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torch_bridge.experiments.engine import Experiment, ExperimentError, Results, RunResult, from_plain
+from torch_bridge.experiments.engine import Experiment, ExperimentError, Results, RunResult, digest, from_plain, plain
 
 
 def load_results(folder: Path, experiment: Experiment, record: dict[str, Any]) -> tuple[Any, Results]:
@@ -28,6 +28,8 @@ def load_results(folder: Path, experiment: Experiment, record: dict[str, Any]) -
     try:
         settings = from_plain(experiment.settings, record["settings"])
         units = [(unit, [from_plain(experiment.run, run) for run in unit.runs]) for unit in existing(folder)]
+    except ExperimentError:
+        raise
     except (TypeError, ValueError) as error:
         raise ExperimentError(f"--out {folder}: settings of another version: {error}") from None
     runs: list[RunResult] = []
@@ -59,7 +61,9 @@ def load_results(folder: Path, experiment: Experiment, record: dict[str, Any]) -
                     state=state,
                 )
             )
-    return settings, Results(tuple(runs), tuple(unfinished), record["environment"], seconds)
+    begun = {digest(run) for unit, _ in units for run in unit.runs}
+    waiting = sum(digest(plain(run)) not in begun for run in experiment.runs(settings))
+    return settings, Results(tuple(runs), tuple(unfinished), waiting, record["environment"], seconds)
 
 
 def curves(folder: Path, members: int) -> tuple[np.ndarray, np.ndarray]:

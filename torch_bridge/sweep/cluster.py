@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from torch_bridge.sweep.outcomes import Outcome, SweepError, attempt, fail
 from torch_bridge.sweep.progress import Progress
 from torch_bridge.sweep.training import Event
-from torch_bridge.sweep.units import METRICS, Options, Unit
+from torch_bridge.sweep.units import Options, Unit
 
 LOCAL = "local-dask"
 TIMEOUT = 10.0
 """Seconds that a scheduler has to answer."""
 
-POLL = 1.0
-"""Seconds between two looks at the progress of units."""
+POLL = 0.2
+"""Seconds between two looks at what has arrived."""
 
 
 def run_on_dask(units: Sequence[Unit], options: Options, progress: Progress, scheduler: str, workers: int) -> None:
@@ -29,7 +30,7 @@ def run_on_dask(units: Sequence[Unit], options: Options, progress: Progress, sch
     Args:
         units: what to train.
         options: of every unit.
-        progress: hears how far it is; steps are read from the units' folders.
+        progress: hears how far it is.
         scheduler: ``"tcp://host:port"``, or ``"local-dask"`` for a cluster of ``workers`` processes here.
         workers: of a local cluster.
 
@@ -37,31 +38,46 @@ def run_on_dask(units: Sequence[Unit], options: Options, progress: Progress, sch
         SweepError: the scheduler does not answer, or the disk is full.
     """
     with _client(scheduler, workers) as client:
+        sweep = f"matact-{time.time_ns()}"
+        events: deque[Event] = deque()
+        client.subscribe_topic(sweep, lambda received: events.append(Event(**received[1]["event"])))
         futures = {
-            client.submit(_task, unit, options, key=f"{unit.name}-{time.time_ns()}", pure=False): unit for unit in units
+            client.submit(_task, unit, options, sweep, key=f"{unit.name}-{sweep}", pure=False): unit for unit in units
         }
-        seen: dict[str, int] = {}
         while futures:
             for future in [future for future in futures if future.done()]:
                 unit = futures.pop(future)
-                outcome = _outcome(future, unit)
+                outcome = _outcome(future, unit, progress)
                 if outcome.fatal:
                     client.cancel(list(futures))
                     raise SweepError(outcome.error)
                 progress.ended(outcome)
-            for unit in futures.values():
-                _look(unit, seen, progress)
+            while events:
+                progress.hear(events.popleft())
             time.sleep(POLL if futures else 0.0)
 
 
-def _task(unit: Unit, options: Options) -> tuple[Outcome, list[str]]:
-    notes: list[str] = []
-    return attempt(unit, options, lambda event: notes.append(event.note) if event.note else None), notes
+def _task(unit: Unit, options: Options, sweep: str) -> tuple[Outcome, list[Event]]:
+    """On a worker: what became of the unit, and what it said; how far it is travels at once, and may get lost."""
+    from distributed import get_worker
+
+    worker, notes = get_worker(), []
+
+    def listen(event: Event) -> None:
+        if event.note:
+            notes.append(event)
+        else:
+            worker.log_event(sweep, {"event": asdict(event)})
+
+    return attempt(unit, options, listen), notes
 
 
-def _outcome(future: Any, unit: Unit) -> Outcome:
+def _outcome(future: Any, unit: Unit, progress: Progress) -> Outcome:
     if future.status == "finished":
-        return future.result()[0]
+        outcome, notes = future.result()
+        for event in notes:
+            progress.hear(event)
+        return outcome
     error = future.exception()
     return fail(unit, f"{type(error).__name__}: {error}".splitlines()[0])
 
@@ -71,7 +87,7 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     if scheduler == LOCAL:
-        bare: dict[str, Any] = {"dashboard_address": None}
+        bare: dict[str, Any] = {"dashboard_address": ":0"}  # any port that is free
         with LocalCluster(n_workers=workers, threads_per_worker=1, **bare) as cluster, Client(cluster) as client:
             yield client
         return
@@ -84,19 +100,3 @@ def _client(scheduler: str, workers: int) -> Iterator[Any]:
         ) from None
     with client:
         yield client
-
-
-def _look(unit: Unit, seen: dict[str, int], progress: Progress) -> None:
-    path = unit.folder / METRICS
-    try:
-        size = path.stat().st_size
-        if size == seen.get(unit.name):
-            return
-        seen[unit.name] = size
-        lines = path.read_bytes().split(b"\n")[:-1]
-        last = json.loads(lines[-1])
-    except (OSError, IndexError, json.JSONDecodeError):
-        return
-    losses = [loss for loss in last["loss"] if loss is not None]
-    mean = sum(losses) / len(losses) if losses else float("nan")
-    progress.hear(Event(unit.name, last["step"], progress.total_steps.get(unit.name, 0), mean))

@@ -268,6 +268,7 @@ def summary(folder: Path) -> dict[str, Any]:
         "seconds": results.seconds,
         "failed": sum(run.failure is not None for run in results.runs),
         "unfinished": list(results.unfinished),
+        "waiting": results.waiting,
         "runs": runs,
     }
 

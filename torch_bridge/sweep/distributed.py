@@ -16,6 +16,7 @@ import torch.distributed
 
 from torch_bridge.experiments.engine import ExperimentError
 from torch_bridge.sweep.local import run_here
+from torch_bridge.sweep.outcomes import SweepError
 from torch_bridge.sweep.progress import Progress
 from torch_bridge.sweep.training import follow_unit, shared
 from torch_bridge.sweep.units import Options, Unit
@@ -44,12 +45,15 @@ def lead(units: Iterable[Unit], options: Options, progress: Progress, device: st
     """Train the units, each with the processes that :func:`follow`.
 
     Raises:
-        SweepError: the disk is full.
+        SweepError: the disk is full, or a unit ended with an error, after which the others may be at another step.
     """
     with together(device):
         for unit in units:
             shared(unit)
             run_here([unit], options, progress)
+            if progress.failed:
+                error = progress.failed[-1].error
+                raise SweepError(f"{unit.label}: {error}; the other processes cannot go on, run again")
         shared(None)
 
 

@@ -207,7 +207,9 @@ class EnsembleJob:
         self.frozen[list(members)] = True
         self.any_frozen = True
         moments = [v for state in self.optimizer.state.values() for v in state.values() if torch.is_tensor(v)]
-        buffers = [b for b in self.network.buffers() if b.is_floating_point()]
+        # other buffers are constants that all members share
+        norms = [module for module in self.network.modules() if isinstance(module, EnsembleBatchNorm)]
+        buffers = [b for module in norms for b in module.buffers(recurse=False)]
         with torch.no_grad():
             for tensor in [*self.parameters, *buffers, *moments]:
                 if tensor.ndim > 0 and tensor.shape[0] == self.members:
