@@ -36,6 +36,7 @@ import torch, torch_bridge
 from torch_bridge import cli
 assert torch_bridge.AReLU()(torch.tensor([1.0])).shape == (1,)
 assert cli.build_parser().parse_args(["list"]).run
+assert cli.main(["data", "--no-checksums"]) == 0
 assert cli.main(["list"]) == 1 and cli.main(["verify"]) == 1 and cli.main(["explore"]) == 1
 """
 

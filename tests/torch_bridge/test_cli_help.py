@@ -157,6 +157,12 @@ def test_completion_in_bash(words, expected, scripts):
     assert {line.strip() for line in done.stdout.split()} == expected, done.stderr
 
 
+def test_completion_names_the_extra_that_it_needs(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "flint", None)
+    assert cli.main(["completion", "bash"]) == 1
+    assert "matact[verify]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_completion_of_other_shells_is_a_script_with_the_names(shell, scripts):
     text = scripts[shell].read_text()

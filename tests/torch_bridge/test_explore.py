@@ -24,9 +24,9 @@ from bokeh.document import Document
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from torch_bridge import explore
+from torch_bridge import cli, explore
 from torch_bridge.explore.page import Page
-from torch_bridge.explore.server import serve
+from torch_bridge.explore.server import bind, serve
 from torch_bridge.explore.settings import BASES, Settings
 from torch_bridge.explore.snapshot import snapshot
 from torch_bridge.explore.sources import COLUMNS, columns_of
@@ -217,7 +217,7 @@ def address():
 
     async def main():
         box["loop"], box["task"] = asyncio.get_running_loop(), asyncio.current_task()
-        await serve(0, up)
+        await serve(bind(0), up)
 
     def work():
         with pytest.raises(asyncio.CancelledError):
@@ -263,7 +263,7 @@ def test_a_websocket_of_another_page_is_refused(address):
         asyncio.run(connect())
 
 
-def test_ctrl_c_ends_it_with_a_line(monkeypatch, capsys):
+def test_ctrl_c_ends_it(monkeypatch, capsys):
     opened = []
 
     def browser(where):
@@ -271,9 +271,9 @@ def test_ctrl_c_ends_it_with_a_line(monkeypatch, capsys):
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(webbrowser, "open", browser)
-    explore.run(port=0)
-    first, last = capsys.readouterr().out.splitlines()
-    assert opened[0] in first and last == "matact explore: ended"
+    assert cli.main(["explore", "--port", "0"]) == 130
+    printed = capsys.readouterr()
+    assert opened[0] in printed.out and "the page has ended" in printed.err
 
 
 def test_a_port_in_use_and_other_wrong_ports():

@@ -55,7 +55,7 @@ def report(arguments: argparse.Namespace) -> None:
     from torch_bridge.sweep import command
 
     try:
-        folder = command.report(arguments.name, arguments.out, _console(arguments))
+        folder = command.report(arguments.name, arguments.out, _console(arguments)).resolve()
         if arguments.json:
             pages = {"markdown": folder / "report.md", "html": folder / "report.html"}
             _print_json(command.summary(folder.parent) | pages)
@@ -76,7 +76,6 @@ def list_(arguments: argparse.Namespace) -> None:
 
 def data(arguments: argparse.Namespace) -> None:
     """``matact data``: which data sets are here."""
-    need("experiments")
     from dataclasses import asdict
 
     from torch_bridge.data import DataError, describe, status
@@ -134,6 +133,7 @@ def verify(arguments: argparse.Namespace) -> None:
 def completion(arguments: argparse.Namespace) -> None:
     """``matact completion``: a script for a shell."""
     need("experiments", ["shtab"])
+    need("verify")
     from .completion import completion_script
     from .parser import build_parser
 

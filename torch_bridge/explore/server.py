@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import webbrowser
 from collections.abc import Callable
 
@@ -13,7 +14,6 @@ from bokeh.application.handlers import FunctionHandler
 from bokeh.document import Document
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
-from bokeh.server.util import bind_sockets
 from bokeh.settings import settings
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
@@ -31,7 +31,7 @@ KINDS = (("fourier", "pwq"), ("pwq", "fourier"), ("pwq", "pwq"), ("fourier", "fo
 
 
 def run(port: int = PORT, show: bool = True) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, which raises KeyboardInterrupt.
 
     Args:
         port: of 127.0.0.1, from 0 (any that is free) to 65535.
@@ -47,28 +47,27 @@ def run(port: int = PORT, show: bool = True) -> None:
         if show:
             webbrowser.open(address)
 
-    try:
-        asyncio.run(serve(port, ready))
-    except KeyboardInterrupt:
-        print("matact explore: ended")
+    listening = bind(port)
+    # before there is a loop, in which Ctrl-C would wait for its end
+    warm_up()
+    asyncio.run(serve(listening, ready))
 
 
-async def serve(port: int, ready: Callable[[str], None]) -> None:
-    """Serve the page until cancelled; as :func:`run`, with what to do with the address once it answers.
+async def serve(listening: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serve the page until cancelled, at the socket of :func:`bind`; ``ready`` gets the address once it answers.
 
     The server listens at 127.0.0.1. It answers requests for that name and ``localhost`` alone, and websockets from
     its own page alone, so that other pages open in the browser do not reach it by another name. Scripts and styles
     come from the server itself.
     """
-    sockets, port = _bind(port)
-    warm_up()
+    port = listening.getsockname()[1]
     # whatever the environment says, the page needs no other host
     settings.resources.set_value("server")
     names = [f"{name}:{port}" for name in (ADDRESS, "localhost")]
     pages = BokehTornado({"/": Application(FunctionHandler(_open))}, extra_websocket_origins=names)
     here = RuleRouter([Rule(HostMatches(r"^(127\.0\.0\.1|localhost)$"), pages)])
     http = HTTPServer(here)
-    http.add_sockets(sockets)
+    http.add_sockets([listening])
     server = BaseServer(IOLoop.current(), pages, http)
     server.start()
     try:
@@ -89,13 +88,16 @@ def _open(document: Document) -> None:
     Page(document)
 
 
-def _bind(port: int) -> tuple[list, int]:
+def bind(port: int) -> socket.socket:
+    """A socket that listens at a port of this machine; raises as :func:`run`."""
     if isinstance(port, bool) or not isinstance(port, (int, np.integer)):
         raise TypeError(f"port must be an integer, got {port!r}")
     if not 0 <= port <= LARGEST_PORT:
         raise ValueError(f"port must be from 0 to {LARGEST_PORT}, got {port}")
     try:
-        return bind_sockets(ADDRESS, int(port))
+        server = socket.create_server((ADDRESS, int(port)), backlog=128)
     except OSError as error:
         reason = "is in use; choose another one" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
         raise OSError(f"port {port} of {ADDRESS} {reason}") from error
+    server.setblocking(False)
+    return server

@@ -12,7 +12,7 @@ import numpy as np
 import iatcore
 from iatcore import Basis, Gate, gates
 from iatcore.bases import FAMILIES
-from iatcore.checks import check_size
+from iatcore.checks import check_size, real_array
 from torch_bridge.nn.iat import GATES
 
 SIZES = 2, 16
@@ -93,9 +93,7 @@ class Settings:
 
 
 def _coefficients(z: tuple[float, ...]) -> tuple[float, ...]:
-    values = np.asarray(z)
-    if values.dtype.kind not in "iuf":
-        raise TypeError(f"z must be real numbers, got {z!r}")
+    values = real_array(z, "z")
     if values.ndim != 1 or not SIZES[0] <= len(values) <= SIZES[1]:
         raise ValueError(f"z must have {SIZES[0]} to {SIZES[1]} entries, got shape {values.shape}")
     moduli = np.abs(values)
