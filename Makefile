@@ -26,7 +26,7 @@ help:
 	@echo "make env     make $(VENV) and install the tested versions into it"
 	@echo "make test    run the tests"
 	@echo "make demo    run the demonstration"
-	@echo "make lint    run ruff, pyright and the import contracts"
+	@echo "make lint    run ruff, pyright, the types of public names, the import contracts"
 	@echo "make bench   run the benchmarks"
 	@echo "make docs    build the site in docs/_build"
 	@echo "make clean   remove what was built, but not $(VENV)"
@@ -56,6 +56,8 @@ demo: $(STAMP)
 
 lint: $(STAMP)
 	@$(MAKE) --no-print-directory --jobs $(JOBS) --output-sync=target style types public-types imports
+
+style types public-types imports: $(STAMP)
 
 style:
 	$(BIN)/ruff check .

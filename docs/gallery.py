@@ -113,7 +113,7 @@ def learned(generator: torch.Generator) -> dict[str, Any]:
         with plot.record_inputs(model) as inputs:
             model(x)
         recorded.append(inputs)
-    arelu = plot.step_functions(before[3], label="before", color="#8a8a8a", linestyle="--")
+    arelu = plot.step_functions(before[3], label="before", color=plot.style.GREY, linestyle="--")
     return {
         "steps-tmaf": plot.step_functions(network[1]),
         "steps-arelu": plot.step_functions(network[3], ax=arelu, label="after"),

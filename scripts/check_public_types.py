@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import os
 import re
@@ -32,8 +33,8 @@ EXPORTS = {
 GUESSED = re.compile(r"could be inferred differently|is partially unknown|Ambiguous base class override")
 
 
-def exported(module: ModuleType) -> Iterator[str]:
-    """Full names of the functions and classes that a module exports, and of those of the modules that it exports."""
+def exported(module: ModuleType) -> Iterator[Any]:
+    """The functions and classes that a module exports, and those of the modules that it exports."""
     names = getattr(module, "__all__", None)
     if names is None:
         names = [n for n, v in vars(module).items() if n[0] != "_" and getattr(v, "__module__", "") == module.__name__]
@@ -41,8 +42,8 @@ def exported(module: ModuleType) -> Iterator[str]:
         thing = getattr(module, name)
         if isinstance(thing, ModuleType):
             yield from exported(thing)
-        elif hasattr(thing, "__qualname__"):
-            yield f"{thing.__module__}.{thing.__qualname__}"
+        elif inspect.isclass(thing) or inspect.isroutine(thing):
+            yield thing
 
 
 def analysis(package: str) -> list[dict[str, Any]]:
@@ -59,7 +60,8 @@ def analysis(package: str) -> list[dict[str, Any]]:
 
 def incomplete(package: str) -> Iterator[str]:
     """One line for each public symbol whose signature lacks a type or has an unknown one."""
-    names = {name for module in EXPORTS[package] for name in exported(importlib.import_module(module))}
+    things = [thing for module in EXPORTS[package] for thing in exported(importlib.import_module(module))]
+    names = {f"{thing.__module__}.{thing.__qualname__}" for thing in things}
     symbols = analysis(package)
     if not names & {symbol["name"] for symbol in symbols}:
         raise SystemExit(f"pyright --verifytypes {package} found none of the exported names")

@@ -1,4 +1,4 @@
-"""Orders of the M-point transform and of its activation matrix, all 36 pairs of families, against the predicted ones.
+"""Orders of the M-point transform and of its activation matrix, all pairs of families, against the predicted ones.
 
 .venv/bin/python scripts/mesh_order.py --help
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from iatcore import IATReLU, basis
+from iatcore import IATReLU, bases, basis
 from verify.convergence import discretization_order, predicted_order
 
-FAMILIES = ("rect", "pwl", "pwq", "fourier", "rect-w", "pwl-w")
+FAMILIES = tuple(bases.FAMILIES)
 
 
 def main() -> None:

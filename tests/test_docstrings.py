@@ -17,26 +17,15 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 import pytest
 import torch
 
-MODULES = (
-    "iatcore",
-    "verify.certified",
-    "verify.convergence",
-    "verify.ledger",
-    "verify.strategies",
-    "verify.symbolic",
-    "torch_bridge",
-    "torch_bridge.data",
-    "torch_bridge.networks",
-    "torch_bridge.plot",
-)
-"""Where people import from. What such a module exports counts, modules that it exports too."""
+from scripts.check_public_types import EXPORTS, exported
 
+MODULES = tuple(module for modules in EXPORTS.values() for module in modules)
 OURS = ("iatcore", "verify", "torch_bridge")
 MATHEMATICS = (
     "iatcore.bases",
@@ -116,18 +105,6 @@ def _doc(thing: Any) -> str:
     return inspect.cleandoc(thing.__doc__ or "")
 
 
-def _exports(module: ModuleType) -> Iterator[Any]:
-    names = getattr(module, "__all__", None)
-    if names is None:
-        names = [n for n, v in vars(module).items() if n[0] != "_" and getattr(v, "__module__", "") == module.__name__]
-    for name in names:
-        thing = getattr(module, name)
-        if isinstance(thing, ModuleType):
-            yield from _exports(thing)
-        elif inspect.isclass(thing) or inspect.isroutine(thing):
-            yield thing
-
-
 def _constructor(cls: type) -> FunctionType | None:
     found = vars(cls).get("__init__")
     return found if isinstance(found, FunctionType) and not issubclass(cls, BaseException) else None
@@ -150,7 +127,7 @@ def _methods(cls: type) -> Iterator[tuple[str, FunctionType, str]]:
 def _subjects() -> Iterator[Subject]:
     seen: set[Any] = set()
     for module in MODULES:
-        for thing in _exports(importlib.import_module(module)):
+        for thing in exported(importlib.import_module(module)):
             home = getattr(thing, "__module__", "")
             if not home.startswith(OURS) or thing in seen:
                 continue

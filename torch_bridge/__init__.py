@@ -1,8 +1,8 @@
 """Matrix activations for torch: IAT, TMAF, AReLU and what they are compared with, as modules.
 
-Names and subpackages are imported when they are first used: ``import torch_bridge`` costs nothing, and the command
-``matact`` answers before torch is loaded. A program that runs a saved graph with operators of matact, and uses nothing
-else of it, has to ``import torch_bridge.nn``.
+Names, and the subpackages of :data:`SUBPACKAGES`, are imported when they are first used: ``import torch_bridge`` costs
+nothing, and the command ``matact`` answers before torch is loaded. A program that runs a saved graph with operators of
+matact, and uses nothing else of it, has to ``import torch_bridge.nn``.
 """
 
 from __future__ import annotations

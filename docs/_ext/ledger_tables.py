@@ -17,8 +17,8 @@ from tables import paragraph, table
 from verify.ledger import Claim, Verdict, claims
 
 ROOT = Path(__file__).parents[2]
-STEPS = ("holds", "equal", "refute", "measured")
-"""Methods of a proof that check something."""
+STEPS = ("refute", "measured")
+"""Methods of a proof whose texts are evidence."""
 COMPUTED = "…"
 """Stands for what a text takes from the computation."""
 
@@ -35,7 +35,7 @@ def evidence(claim: Claim) -> list[str]:
 
 
 def texts(claim: Claim) -> dict[str, list[str]]:
-    """The steps of a proof by kind, read from its source."""
+    """What a proof says of counterexamples and measurements, by kind, read from its source."""
     found: dict[str, list[str]] = {kind: [] for kind in STEPS}
     for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(claim.decide)))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STEPS:

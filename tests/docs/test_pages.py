@@ -31,7 +31,7 @@ COMMANDS = [
     for page, blocks in BLOCKS.items()
     for kind, text in blocks
     for line in text.splitlines()
-    if kind == "sh" and re.match(r"(\.venv/bin/)?matact ", line)
+    if kind == "sh" and line.startswith("matact ")
 ]
 
 
