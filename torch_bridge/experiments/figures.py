@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-import iatcore
+from torch_bridge import plot
 from torch_bridge.experiments.demo import ACTIVATIONS, EXACT, MESH, RELU, DemoResult, activation_title
 from torch_bridge.experiments.pattern import PatternFit
-from torch_bridge.plot.style import STYLE
+from torch_bridge.plot.style import BLUE, ORANGE, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WIDTHS = {RELU: 1.6, MESH: 3.6, EXACT: 1.6}
 """Of curves: the mesh curve shows on both sides of the exact one, which it often meets."""
 
-COLOURS = {RELU: "#6b6b6b", MESH: "#d9822b", EXACT: "#1f6fb2"}
+COLOURS = {RELU: "#6b6b6b", MESH: ORANGE, EXACT: BLUE}
 FAMILIES = {
     "rect": "Rect",
     "pwl": "PWL",
@@ -55,13 +55,9 @@ def bases_figure(size: int = 6) -> Figure:
     """The six families of IAT figure 5 with ``size`` functions each."""
     figure = Figure(figsize=(11, 5.6), layout="constrained")
     axes = figure.subplots(2, 3, sharex=True)
-    colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, size))
-    s = np.linspace(-1.0, 1.0, 1801)
     for ax, (name, title) in zip(axes.flat, FAMILIES.items(), strict=True):
-        for values, colour in zip(iatcore.basis(name, size)(s), colours, strict=True):
-            ax.plot(s, _support(values), color=colour, linewidth=1.6)
+        plot.basis(name, size, ax=ax).set(xlabel="", ylabel="")
         ax.set_title(f"{title}  ({name})")
-        ax.set_xlim(-1, 1)
         ax.margins(y=0.08)
     for ax in axes[-1]:
         ax.set_xlabel("s")
@@ -70,12 +66,6 @@ def bases_figure(size: int = 6) -> Figure:
     figure.align_ylabels()
     figure.suptitle(f"Six families of basis functions, d = {size}")
     return figure
-
-
-def _support(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The values, nan where a function is zero around: lines on the axis hide one another."""
-    zero = np.pad(values == 0, 1, mode="edge")
-    return np.where(zero[:-2] & zero[1:-1] & zero[2:], np.nan, values)
 
 
 @styled

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import iatcore
 import torch_bridge
+from iatcore.discrete import midpoints
 from torch_bridge.networks import mlp
 from torch_bridge.train.loop import OnStep, Training, fit
 
@@ -173,8 +174,7 @@ def hidden_states(network: nn.Sequential, x: Tensor) -> list[NDArray[np.float64]
 
 def mesh_signs(basis: iatcore.Basis, states: NDArray[np.float64], mesh: int) -> NDArray[np.bool_]:
     """Whether ``z^T p(s)`` is positive at the M midpoints of IAT (12); shape ``(n, M)``."""
-    midpoints = (2.0 * np.arange(mesh) + 1.0) / mesh - 1.0
-    return states @ basis(midpoints) > 0
+    return states @ basis(midpoints(mesh)) > 0
 
 
 def fit_pattern(

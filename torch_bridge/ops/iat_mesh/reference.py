@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from iatcore import Basis, Gate
+from iatcore.discrete import midpoints
 
 from ..iat.state import cell_ends
 
@@ -21,8 +22,8 @@ NODES = 8
 
 def mesh_matrices(p: Basis, q: Basis, mesh: int) -> tuple[Tensor, Tensor]:
     """P (d_in, mesh), Q (d_out, mesh): values at the midpoints of ``mesh`` equal cells, float64."""
-    midpoints = -1 + (2 * np.arange(mesh) + 1) / mesh
-    return torch.from_numpy(p(midpoints)), torch.from_numpy(q(midpoints))
+    points = midpoints(mesh)
+    return torch.from_numpy(p(points)), torch.from_numpy(q(points))
 
 
 def iat_mesh(
