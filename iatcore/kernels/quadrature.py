@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from .blocks import OPTIONS
+from .memory import address, int_at, keep, real_at, store_int, store_lane
 from .subdivision import decode
 from .team import share
 
@@ -20,29 +21,39 @@ APPLY, MATRIX = 0, 1
 
 
 @njit(**OPTIONS)
+def side_numbers(side):
+    """One side of a plan as numbers: addresses, degree, number of harmonics, highest frequency."""
+    ptr, function, table, wave_row, factor, wave_function, n = side
+    polynomials = address(ptr), address(function), address(table), table.shape[1] - 1
+    return polynomials + (address(wave_row), address(factor), address(wave_function), wave_row.shape[0], n)
+
+
+@njit(**OPTIONS)
 def active_functions(side, k, t, rest, sines, cosines, index, value):
     """The functions of one side that do not vanish at a point of piece k; returns their number."""
-    ptr, function, table, wave_row, factor, wave_function, n = side
-    degree = table.shape[1] - 1
+    ptr, function, table, degree, wave_row, factor, wave_function, waves, n = side
     count = 0
-    for m in range(ptr[k], ptr[k + 1]):
+    for m in range(int_at(ptr, k), int_at(ptr, k + 1)):
+        row = m * (degree + 1)
         if degree == 0:
-            total = table[m, 0]
+            total = real_at(table, row)
         elif degree == 1:
-            total = table[m, 0] * rest + table[m, 1] * t
+            total = real_at(table, row) * rest + real_at(table, row + 1) * t
         else:
             # Bernstein polynomials by their recurrence from the larger of t and 1 - t
             big, small = (rest, t) if rest >= t else (t, rest)
             term, ratio, total = big**degree, small / big, 0.0
             for i in range(degree + 1):
-                total += term * (table[m, i] if rest >= t else table[m, degree - i])
+                total += term * real_at(table, row + i if rest >= t else row + degree - i)
                 term *= ratio * (degree - i) / (i + 1.0)
-        index[count], value[count] = function[m], total
+        store_int(index, count, int_at(function, m))
+        store_lane(value, count, total)
         count += 1
-    for i in range(wave_row.shape[0]):
-        r = wave_row[i]
-        wave = sines[r] if r <= n else cosines[r - n - 1]
-        index[count], value[count] = wave_function[i], factor[i] * wave
+    for i in range(waves):
+        r = int_at(wave_row, i)
+        wave = real_at(sines, r) if r <= n else real_at(cosines, r - n - 1)
+        store_int(index, count, int_at(wave_function, i))
+        store_lane(value, count, real_at(factor, i) * wave)
         count += 1
     return count
 
@@ -50,16 +61,21 @@ def active_functions(side, k, t, rest, sines, cosines, index, value):
 @njit(**OPTIONS)
 def fill_waves(most, s, sines, cosines):
     """``sin(k pi s), cos(k pi s)`` for k = 0 .. most; s in [-1, 1], and exact for s = -1, 0, 1."""
+    store_lane(sines, 0, 0.0)
+    store_lane(cosines, 0, 1.0)
+    if most <= 0:
+        return
     # from the nearer of 0 and 1, so that an error of pi is not multiplied by k
     near = abs(s) <= 0.5
     x = s if near else math.copysign(1.0 - abs(s), s)
     sine, cosine = math.sin(math.pi * x), math.cos(math.pi * x)
     if not near:
         cosine = -cosine
-    sines[0], cosines[0] = 0.0, 1.0
+    a, b = 0.0, 1.0
     for k in range(1, most + 1):
-        sines[k] = sines[k - 1] * cosine + cosines[k - 1] * sine
-        cosines[k] = cosines[k - 1] * cosine - sines[k - 1] * sine
+        a, b = a * cosine + b * sine, b * cosine - a * sine
+        store_lane(sines, k, a)
+        store_lane(cosines, k, b)
 
 
 @njit(**OPTIONS)
@@ -71,43 +87,51 @@ def interval_length(a, a_rest, b, b_rest):
 
 
 @njit(**OPTIONS)
-def add_interval(k, ends, weight, frame, integrand, test, mode, h, out, scratch):
+def add_interval(k, ends, weight, frame, integrand, test, mode, h, out, columns, scratch):
     """Add ``weight integral_interval`` of one interval inside piece k of the frame to ``out``."""
-    lefts, widths, rule = frame
+    lefts, widths, rule, points = frame
     sines, cosines, index_h, value_h, index_t, value_t = scratch
     a, a_rest, b, b_rest = ends
     length = interval_length(a, a_rest, b, b_rest)
     if length <= 0.0:
         return
-    share = weight * widths[k] * length
-    most = max(integrand[6], test[6])
-    for g in range(rule.shape[0]):
-        t = a * rule[g, 1] + b * rule[g, 0]
-        rest = a_rest * rule[g, 1] + b_rest * rule[g, 0]
-        if most >= 0:
-            fill_waves(most, lefts[k] + widths[k] * t, sines, cosines)
+    left, width = real_at(lefts, k), real_at(widths, k)
+    share = weight * width * length
+    most = max(integrand[-1], test[-1])
+    for g in range(points):
+        node, other = real_at(rule, 3 * g), real_at(rule, 3 * g + 1)
+        t, rest = a * other + b * node, a_rest * other + b_rest * node
+        fill_waves(most, left + width * t, sines, cosines)
         count_h = active_functions(integrand, k, t, rest, sines, cosines, index_h, value_h)
         count_t = active_functions(test, k, t, rest, sines, cosines, index_t, value_t)
-        omega = share * rule[g, 2]
+        omega = share * real_at(rule, 3 * g + 2)
         if mode == APPLY:
             value = 0.0
             for m in range(count_h):
-                value += value_h[m] * h[index_h[m]]
+                value += real_at(value_h, m) * real_at(h, int_at(index_h, m))
             value *= omega
-            for m in range(count_t):
-                out[index_t[m], 0] += value * value_t[m]
+            for i in range(count_t):
+                add_at(out, int_at(index_t, i), value * real_at(value_t, i))
         else:
             for i in range(count_t):
+                row, factor = int_at(index_t, i) * columns, omega * real_at(value_t, i)
                 for m in range(count_h):
-                    out[index_t[i], index_h[m]] += omega * value_t[i] * value_h[m]
+                    add_at(out, row + int_at(index_h, m), factor * real_at(value_h, m))
 
 
 @njit(**OPTIONS)
-def add_subpieces(k, t0, rest0, t1, rest1, weight, cuts, frame, integrand, test, mode, h, out, scratch):
+def add_at(base, i, value):
+    """Add to entry i of the float64 array at an address."""
+    store_lane(base, i, real_at(base, i) + value)
+
+
+@njit(**OPTIONS)
+def add_subpieces(k, t0, rest0, t1, rest1, weight, cuts, frame, integrand, test, mode, h, out, columns, scratch):
     """Split an interval of pattern piece k at the pieces of the frame."""
     first, alphas, betas, alpha_rests, beta_rests = cuts
-    for m in range(first[k], first[k + 1]):
-        alpha, beta, alpha_rest, beta_rest = alphas[m], betas[m], alpha_rests[m], beta_rests[m]
+    for m in range(int_at(first, k), int_at(first, k + 1)):
+        alpha, beta = real_at(alphas, m), real_at(betas, m)
+        alpha_rest, beta_rest = real_at(alpha_rests, m), real_at(beta_rests, m)
         if t1 <= alpha or t0 >= beta:
             if not (rest0 > beta_rest and rest1 < alpha_rest):
                 continue
@@ -122,42 +146,74 @@ def add_subpieces(k, t0, rest0, t1, rest1, weight, cuts, frame, integrand, test,
             b = (t1 - alpha) / width
         if rest1 > beta_rest:
             b_rest = (rest1 - beta_rest) / width
-        add_interval(
-            m, (a, max(a_rest, 0.0), min(b, 1.0), b_rest), weight, frame, integrand, test, mode, h, out, scratch
-        )
+        ends = a, max(a_rest, 0.0), min(b, 1.0), b_rest
+        add_interval(m, ends, weight, frame, integrand, test, mode, h, out, columns, scratch)
+
+
+@njit(**OPTIONS)
+def frame_numbers(frame):
+    """Left ends, widths and rule of a frame as addresses, and the number of points."""
+    lefts, widths, rule = frame
+    return address(lefts), address(widths), address(rule), rule.shape[0]
+
+
+@njit(**OPTIONS)
+def cut_numbers(cuts):
+    """How pattern pieces are cut, as addresses."""
+    first, alphas, betas, alpha_rests, beta_rests = cuts
+    return address(first), address(alphas), address(betas), address(alpha_rests), address(beta_rests)
 
 
 @njit(**OPTIONS)
 def moment_scratch(integrand, test):
     """Room for the waves at a point, and for the functions of both sides that do not vanish there."""
-    most = max(integrand[6], test[6], 0)
-    size_h = integrand[1].shape[0] + integrand[3].shape[0]
-    size_t = test[1].shape[0] + test[3].shape[0]
-    return (
-        np.empty(most + 1), np.empty(most + 1), np.empty(size_h, np.int64), np.empty(size_h),
-        np.empty(size_t, np.int64), np.empty(size_t),
-    )  # fmt: skip
+    most = max(integrand[6], test[6], 0) + 1
+    functions = max(integrand[1].shape[0] + integrand[3].shape[0], test[1].shape[0] + test[3].shape[0])
+    return np.empty((2, most)), np.empty((2, functions)), np.empty((2, functions), np.int64)
 
 
 @njit(**OPTIONS)
-def moment_rows(pattern, slopes, cuts, frame, integrand, test, mode, h, out, start, stop):
+def scratch_numbers(room):
+    """Addresses in what :func:`moment_scratch` gave: sines, cosines, and functions and values of both sides."""
+    waves, values, functions = room
+    half, size = 8 * waves.shape[1], 8 * values.shape[1]
+    sines, index, value = address(waves), address(functions), address(values)
+    return sines, sines + half, index, value, index + size, value + size
+
+
+@njit(**OPTIONS)
+def keep_scratch(room):
+    """The scratch lives until here."""
+    waves, values, functions = room
+    keep(waves)
+    keep(values)
+    keep(functions)
+
+
+@njit(**OPTIONS)
+def moment_rows(pattern, slopes, cuts_, frame_, integrand, test, mode, h, out, start, stop):
     """Rows ``start .. stop - 1`` of ``integral a(f) t h`` over stored patterns.
 
     Args:
         pattern: ``(initial, offsets, piece, offset, level, rising)``: slope index at the left end of every piece,
             and crossings row by row (``offsets`` has one entry more than rows).
         slopes: (m + 1,) slopes of the gate.
-        cuts: how each pattern piece is cut by the frame: ``(first, alpha, beta, 1 - alpha, 1 - beta)``.
-        frame: ``(lefts, widths, rule)``.
+        cuts_: how each pattern piece is cut by the frame: ``(first, alpha, beta, 1 - alpha, 1 - beta)``.
+        frame_: ``(lefts, widths, rule)``.
         integrand, test: ``(ptr, function, table, wave_row, factor, wave_function, n)`` on the frame.
         mode: APPLY (``h``: (B, d_h); ``out``: (B, d_test, 1)) or MATRIX (``out``: (B, d_test, d_h)).
     """
     initial, offsets, piece, offset, level, rising = pattern
-    scratch = moment_scratch(integrand, test)
+    room = moment_scratch(integrand, test)
+    scratch, columns = scratch_numbers(room), out.shape[2]
+    # numbers: passing an array to a function costs two atomic operations
+    cuts, frame = cut_numbers(cuts_), frame_numbers(frame_)
+    p, q = side_numbers(integrand), side_numbers(test)
     for r in range(start, stop):
         out[r] = 0.0
         at, end = offsets[r], offsets[r + 1]
-        row = h[r] if mode == APPLY else h[0]
+        row = address(h) + (8 * r * h.shape[1] if mode == APPLY else 0)
+        result = address(out) + 8 * r * out.shape[1] * columns
         for k in range(initial.shape[1]):
             state = initial[r, k]
             t, rest = 0.0, 1.0
@@ -165,15 +221,16 @@ def moment_rows(pattern, slopes, cuts, frame, integrand, test, mode, h, out, sta
                 t1, rest1 = decode(offset[at])
                 if slopes[state] != 0.0:
                     add_subpieces(
-                        k, t, rest, t1, rest1, slopes[state], cuts, frame, integrand, test, mode, row, out[r], scratch
+                        k, t, rest, t1, rest1, slopes[state], cuts, frame, p, q, mode, row, result, columns, scratch
                     )
                 state = level[at] + 1 if rising[at] else level[at]
                 t, rest = t1, rest1
                 at += 1
             if slopes[state] != 0.0:
                 add_subpieces(
-                    k, t, rest, 1.0, 0.0, slopes[state], cuts, frame, integrand, test, mode, row, out[r], scratch
+                    k, t, rest, 1.0, 0.0, slopes[state], cuts, frame, p, q, mode, row, result, columns, scratch
                 )
+    keep_scratch(room)
 
 
 @njit(**OPTIONS)
@@ -183,11 +240,13 @@ def moment_batch(team, pattern, *args):
 
 
 @njit(**OPTIONS)
-def slope_rows(pattern, cuts, frame, integrand, test, h, g, out, start, stop):
+def slope_rows(pattern, cuts_, frame_, integrand, test, h, g, out, start, stop):
     """``out[r, j] = g^T integral over {slope number j} of t h ds`` for rows ``start .. stop - 1``."""
     initial, offsets, piece, offset, level, rising = pattern
-    scratch = moment_scratch(integrand, test)
-    part = np.empty((g.shape[1], 1))
+    room, part = moment_scratch(integrand, test), np.empty(g.shape[1])
+    scratch, result = scratch_numbers(room), address(part)
+    cuts, frame = cut_numbers(cuts_), frame_numbers(frame_)
+    p, q = side_numbers(integrand), side_numbers(test)
     for r in range(start, stop):
         out[r] = 0.0
         at = offsets[r]
@@ -197,13 +256,16 @@ def slope_rows(pattern, cuts, frame, integrand, test, h, g, out, start, stop):
                 inside = at < offsets[r + 1] and piece[at] == k
                 t1, rest1 = decode(offset[at]) if inside else (1.0, 0.0)
                 part[:] = 0.0
-                add_subpieces(k, t, rest, t1, rest1, 1.0, cuts, frame, integrand, test, APPLY, h[r], part, scratch)
+                row = address(h) + 8 * r * h.shape[1]
+                add_subpieces(k, t, rest, t1, rest1, 1.0, cuts, frame, p, q, APPLY, row, result, 1, scratch)
                 for i in range(g.shape[1]):
-                    out[r, state] += g[r, i] * part[i, 0]
+                    out[r, state] += g[r, i] * part[i]
                 if inside:
                     state = level[at] + 1 if rising[at] else level[at]
                     t, rest = t1, rest1
                     at += 1
+    keep(part)
+    keep_scratch(room)
 
 
 @njit(**OPTIONS)
