@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import iatcore
 import torch_bridge
 from torch_bridge.networks.mlp import mlp
 from torch_bridge.ops.iat import reference
@@ -135,6 +136,27 @@ def exact_against_mesh(
                 )
 
 
+def module_against_code() -> Iterator[Entry]:
+    """A forward and a backward pass of a module against the compiled code alone; for few rows, the time of a call."""
+    for batch in (8, 100_000):
+        for p, q in (*LOCAL[:2], FOURIER[0], TO_FOURIER[0]):
+            module = torch_bridge.IATReLU(10, 10, p, q)
+            z, g = (t.detach().numpy() for t in data(batch, 10, torch.float32))
+
+            def alone(core: iatcore.IAT = module.transform.core, z: Any = z, g: Any = g) -> None:
+                _, saved = core.forward(z, save=True)
+                core.backward(z, g, saved)
+
+            few = batch < 100
+            yield Entry(
+                f"module / compiled code alone, batch {batch}, d 10, float32{', a call' if few else ''}",
+                f"{p} / {q}",
+                1 if few else batch,
+                forward_backward(module, batch, 10, torch.float32),
+                alone,
+            )
+
+
 def training_steps() -> Iterator[Entry]:
     """One step of the network of IAT section 5.3, ten layers of width 10, batch 2,500, against that with ReLU.
 
@@ -173,4 +195,5 @@ def entries(quick: bool) -> Iterator[Entry]:
     yield from exact_against_mesh(((2500, 10), (100_000, 10)), LOCAL + FOURIER + TO_FOURIER)
     yield from exact_against_mesh(((20_000, 64),), (*LOCAL[:2], *FOURIER[:3]))
     yield from mesh_against_plain()
+    yield from module_against_code()
     yield from training_steps()
