@@ -20,6 +20,7 @@ import torch
 import iatcore
 
 from .elementwise import elementwise
+from .engine import engine
 from .entries import Entry, entries
 from .first_use import first_use
 from .images import training
@@ -30,7 +31,7 @@ LONGEST_BLOCK = 0.1
 """Seconds."""
 
 
-def once(call: Callable[[], None]) -> float:
+def once(call: Callable[[], object]) -> float:
     """Seconds of one call."""
     start = time.perf_counter()
     call()
@@ -115,7 +116,9 @@ def main() -> None:
     print(f"copy bandwidth: {copy_bandwidth() / 1e9:.1f} GB/s")
     report["copy_bandwidth"] = copy_bandwidth()
     group = ""
-    rows = chain(entries(options.quick), elementwise((2**18,)) if options.quick else elementwise(), training())
+    rows = chain(
+        entries(options.quick), elementwise((2**18,)) if options.quick else elementwise(), training(), engine()
+    )
     for entry in rows:
         if options.only and options.only not in entry.group:
             continue

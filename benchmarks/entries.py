@@ -50,8 +50,8 @@ class Entry:
     group: str
     name: str
     samples: int
-    ours: Callable[[], None]
-    reference: Callable[[], None]
+    ours: Callable[[], object]
+    reference: Callable[[], object]
     check: Callable[[], None] = lambda: None
     bytes: int = 0
 

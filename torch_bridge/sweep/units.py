@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Unit:
         """Number of the run, and seed, of each member."""
         return [(i, seed) for i in range(len(self.runs)) for seed in self.seeds]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of everything that the numbers depend on."""
         return digest([FORMAT, self.experiment, self.settings, list(self.seeds), self.device])
