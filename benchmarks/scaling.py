@@ -13,6 +13,8 @@ import iatcore
 
 SIZES = (8, 16, 32, 64, 128, 256, 512)
 PAIRS = (("pwl", "pwl"), ("pwq", "pwq"), ("fourier", "pwq"), ("fourier", "fourier"))
+ENTRIES = 2**18
+"""Of a batch with local bases."""
 SECONDS = 0.4
 
 
@@ -45,7 +47,8 @@ def sizes() -> list[dict[str, object]]:
     for p, q in PAIRS:
         times = []
         for d in SIZES:
-            batch = max(64, min(20_000, 2_000_000 // d ** (2 if p == "fourier" else 1)))
+            # as many bytes for every d, so that caches are equally near
+            batch = ENTRIES // d if p != "fourier" else max(64, 8 * ENTRIES // d**2)
             times.append(seconds(pass_of(p, q, d, batch)) / batch * 1e9)
         exponent = float(np.log(times[-1] / times[0]) / np.log(SIZES[-1] / SIZES[0]))
         rows.append({"name": f"{p} / {q}", "sizes": SIZES, "nanoseconds": times, "exponent": exponent})
