@@ -175,7 +175,7 @@ FAULTS = (
     Fault("root of a line", "iatcore/kernels/level_sets.py", "down = a0 > 0.0", "down = a0 < 0.0", TRANSFORM),
     Fault(
         "missing jump term of the gradient",
-        "iatcore/transform.py",
+        "iatcore/rows.py",
         "return self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]",
         "return 0.0 * self._crossing_sums(crossings.COTANGENT, pattern, y, g=rows)[0]",
         SECOND,
@@ -183,8 +183,8 @@ FAULTS = (
     Fault(
         "roots at ends and knots",
         "iatcore/kernels/crossings.py",
-        "(1.0 + 0.25 * (p[3][h] % (p[6] + 1)))",
-        "(1.0 + 0.0 * (p[3][h] % (p[6] + 1)))",
+        "part *= 1.0 + 0.25 * (int_at(p[4], h) % (p[-1] + 1))",
+        "part *= 1.0 + 0.0 * (int_at(p[4], h) % (p[-1] + 1))",
         SECOND,
     ),
     Fault(
