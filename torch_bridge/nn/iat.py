@@ -32,7 +32,7 @@ MOST_ENTRIES = 2**22
 """Of the finest two matrices that are made for graphs alone."""
 UNSEEN = (
     "in a graph, under torch.func.vmap and on the meta device the cells of a smooth activation are those that a call "
-    "has needed: for sizes as large as these call the module once outside of them first"
+    "has needed: for sizes as large as these call the module once outside of them first, in the same dtype"
 )
 GATES: dict[str, Callable[[], Gate]] = {
     "relu": gates.relu,
@@ -60,8 +60,9 @@ class IAT(nn.Module):
         dim: the dimension of the input that holds z.
         mesh: None is exact for gates, and Gauss-Legendre quadrature for an activation, refined for every batch
             until u changes by at most 1e-12 of its largest entry (1e-6 in float32); M >= 1 is the sum over M
-            midpoints, IAT (12). In a graph of torch.compile, whose cells cannot depend on the data, the quadrature
-            has those that calls outside of graphs needed, and a call that needs finer ones raises.
+            midpoints, IAT (12). Where cells cannot depend on the data, in a graph of torch.compile, under
+            torch.func.vmap and on the meta device, the quadrature has those that calls elsewhere needed, and a
+            call that needs finer ones raises; a module with hundreds of functions needs such a call before.
         scale: multiplies q; ``"he"`` is :func:`iatcore.scaling.he_scale`, with which layers initialised by
             He's rule keep their variance; None is 1.
         derivatives: 1, 2 or ``"any"``, of the exact transform: with 1 or 2 a CPU tensor is transformed by compiled
@@ -180,6 +181,8 @@ class IAT(nn.Module):
         return self._placed(key, lambda: self._cells.get(halvings) or self._gauss(halvings))
 
     def _gauss(self, halvings: int) -> tuple[Tensor, Tensor]:
+        if torch.compiler.is_compiling():
+            raise RuntimeError(UNSEEN)
         return gauss_matrices(self.input_basis, self.output_basis, halvings)
 
     def _keep_cells(self) -> None:
