@@ -111,6 +111,7 @@ def test_statistics():
     difference = Difference(a, b)
     assert difference.mean == 1.5 and difference.error == pytest.approx(math.sqrt(1 / 3 + 0.5 / 2))
     assert difference.verdict == NOT_SUPPORTED and Difference(a, Sample.of([0.0])).verdict == NOT_TESTED
+    assert Difference(a, Sample.of([0.0])).text == "difference +2 (n = 3, 1)"
     assert by_seed([{0: 1.0, 1: 2.0}, {1: 4.0, 2: 9.0}]) == [3.0]
 
 

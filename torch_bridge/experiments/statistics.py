@@ -59,8 +59,10 @@ class Difference:
 
     @property
     def text(self) -> str:
-        """``difference +0.02 +- 0.01 (standard error; n = 10, 10)``."""
-        opposite = not math.isnan(self.error) and self.mean < -ERRORS * self.error
+        """``difference +0.02 +- 0.01 (standard error; n = 10, 10)``, ``difference +0.02 (n = 1, 1)``."""
+        if math.isnan(self.error):
+            return f"difference {self.mean:+.3g} (n = {self.a.n}, {self.b.n})"
+        opposite = self.mean < -ERRORS * self.error
         tail = "; the opposite holds" if opposite else ""
         return f"difference {self.mean:+.3g} +- {self.error:.2g} (standard error; n = {self.a.n}, {self.b.n}){tail}"
 
