@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .bases import Basis
+from .bases.core import elevate
 from .derivatives import CrossingSums, slope_integrals
 from .gates import Gate
 from .gram import gram
@@ -61,7 +62,7 @@ class RowTransform:
             h: rows like z, of its dtype: the decoupled form IAT (24) of them.
         """
         vectors = z if h is None else h
-        if self._kind is None:
+        if self._kind is None or (h is not None and self.needs_pattern):
             pattern = self.pattern(z)
             out = self._apply_rows(pattern, vectors.astype(np.float64), transpose=False)
             return out.astype(z.dtype, copy=False), (pattern if save else None)
@@ -95,9 +96,9 @@ class RowTransform:
         Args:
             z, h: contiguous rows of one dtype, shapes (n, d_in), and (n, d_in) or with ``transpose`` (n, d_out).
             transpose: whether S is transposed.
-            saved: what :meth:`forward` gave for z, or None.
+            saved: what :meth:`forward` gave for z, a pattern, or None.
         """
-        if self._kind is None:
+        if self._kind is None or isinstance(saved, ActivationPattern):
             pattern = self.pattern(z) if saved is None else saved
             return self._apply_rows(pattern, h.astype(np.float64), transpose).astype(z.dtype, copy=False)
         out = np.empty((len(z), self.in_size if transpose else self.out_size), dtype=z.dtype)
@@ -107,7 +108,7 @@ class RowTransform:
 
     def _matrix_rows(self, z: Floats) -> Floats:
         """S row by row of a batch: column j is the derivative along the unit vector j, over one stored pattern."""
-        if self._kind is None:
+        if self.needs_pattern:
             return self._pattern_matrices(self.pattern(z))
         saved = self.forward(z, save=True)[1]
         columns = []
@@ -167,6 +168,18 @@ class RowTransform:
         """Which fused kernel serves: ("local" | "wave", "local" | "wave") for p and q, or None."""
         kinds = tuple("local" if is_local(b) else "wave" if is_wave(b) else "" for b in (self.p, self.q))
         return kinds if all(kinds) else None  # pyright: ignore[reportReturnType]
+
+    @cached_property
+    def needs_pattern(self) -> bool:
+        """Whether S(z) takes a stored pattern: there is no fused kernel, or f can vanish on an interval unnoticed.
+
+        Where functions of p depend linearly on a piece, f vanishes there for coefficients that do not. Stored patterns
+        see this, on the pieces of p; fused kernels cut pieces at the knots of q, and what is left there are rounding
+        errors. For u and its derivative that makes no difference: u is not differentiable there.
+        """
+        degree = max(self.p.degree, 0)
+        pieces = [[[float(v) for v in elevate(c, degree)] for _, c in piece] for piece in self.p.pieces if piece]
+        return self._kind is None or any(np.linalg.matrix_rank(piece) < len(piece) for piece in pieces)
 
     @cached_property
     def _gate_arrays(self) -> tuple[Floats, Floats, float, bool]:

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from iatcore import IAT, basis, gates
+from iatcore import IAT, basis, gates, reference
 from tests.cases import PAIRS
 
 RNG_SEED = 20
@@ -236,3 +236,20 @@ def test_another_gate_for_the_same_bases(first: str, second: str) -> None:
     assert np.array_equal(start(z), before[0]) and np.array_equal(start.vjp(z, g), before[1])
     with pytest.raises(TypeError, match="gate must be an iatcore"):
         start.with_gate("relu")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_states_that_vanish_on_intervals(first, second):
+    """Small integers: f is 0 on whole pieces, also by cancellation, and S(z) and S(z) h see that."""
+    p, q = basis(first, 7), basis(second, 5)
+    iat, exact = IAT(p, q), reference.IAT(p, q)
+    generator = np.random.default_rng(3)
+    z, h, g = generator.integers(-1, 2, (25, 7)).astype(float), *generator.normal(size=(2, 25, 7))
+    g = g[:, :5].copy()
+    S = exact.activation_matrix(z)
+    # two roots at once move by sqrt(eps)
+    near = {"rtol": 0, "atol": 1e-7}
+    np.testing.assert_allclose(iat.activation_matrix(z), S, **near)
+    u, saved = iat.forward(z, save=True, h=h)
+    np.testing.assert_allclose(u, np.einsum("bij,bj->bi", S, h), **near)
+    np.testing.assert_allclose(iat.matrix_rows(z, g, True, saved), np.einsum("bij,bi->bj", S, g), **near)

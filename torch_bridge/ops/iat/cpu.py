@@ -160,12 +160,10 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, x: Tensor, core: iatcore.IAT, crossings: Any, transpose: bool) -> Tensor:
-        if transpose:
-            found = core.matrix_rows(rows(x), rows(h), True, crossings)
-        elif ctx.needs_input_grad[0] and crossings is None:
-            found, crossings = core.forward(rows(x), save=True, h=rows(h))
+        if transpose or crossings is not None:
+            found = core.matrix_rows(rows(x), rows(h), transpose, crossings)
         else:
-            found = core.matrix_rows(rows(x), rows(h), False, crossings)
+            found, crossings = core.forward(rows(x), save=ctx.needs_input_grad[0], h=rows(h))
         ctx.save_for_backward(x)
         ctx.core, ctx.crossings, ctx.transpose = core, crossings, transpose
         return tensor(found, h, core.in_size if transpose else core.out_size)

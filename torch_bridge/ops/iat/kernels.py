@@ -116,7 +116,7 @@ def second_jvp(z: Tensor, v: Tensor, w: Tensor, transform: Transform) -> Tensor:
 def decoupled(z: Tensor, x: Tensor, transform: Transform) -> Tensor:
     """``S(D(x)) z``, IAT (24)-(26)."""
     if z.device.type == "cpu":
-        return cpu.tensor(transform.core.matrix_rows(cpu.rows(x), cpu.rows(z)), z, transform.q.size)
+        return cpu.tensor(transform.core.forward(cpu.rows(x), h=cpu.rows(z))[0], z, transform.q.size)
     with torch.no_grad():
         return reference.iat(z, transform.plan, x)
 
@@ -125,7 +125,8 @@ def decoupled_vjp(z: Tensor, x: Tensor, g: Tensor, transform: Transform) -> tupl
     """The gradients of ``g^T S(D(x)) z`` with respect to z and to x."""
     if z.device.type == "cpu":
         core = transform.core
-        linear = core.matrix_rows(cpu.rows(x), cpu.rows(g), transpose=True)
+        pattern = core.pattern(cpu.rows(x)) if core.needs_pattern else None
+        linear = core.matrix_rows(cpu.rows(x), cpu.rows(g), transpose=True, saved=pattern)
         motion = core.motion_rows(cpu.rows(x), cpu.rows(z), cpu.rows(g))
         return cpu.tensor(linear, z, transform.p.size), cpu.tensor(motion, x, transform.p.size).to(x.dtype)
     with torch.enable_grad():
