@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 PRECISIONS = ("float32", "float64", "mixed")
@@ -53,15 +54,14 @@ class EnsembleBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(members, 1, features))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            var, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
-            n = x.shape[1]
-            with torch.no_grad():
-                self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-                self.running_var.lerp_((var * (n / max(n - 1, 1))).to(self.running_var.dtype), self.momentum)
-        else:
-            mean, var = self.running_mean, self.running_var
-        return (x - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
+        members, samples, features = x.shape
+        # the features of all members side by side are columns of one batch
+        parameters = (t.view(-1) for t in (self.running_mean, self.running_var, self.weight, self.bias))
+        columns = x.transpose(0, 1).reshape(samples, -1)
+        if self.training and samples == 1:
+            columns = columns.expand(2, -1)  # the last batch of an epoch, which torch refuses: mean and variance stay
+        y = F.batch_norm(columns, *parameters, training=self.training, momentum=self.momentum, eps=self.eps)
+        return y[:samples].view(samples, members, features).transpose(0, 1)
 
 
 def ensemble_mlp(
