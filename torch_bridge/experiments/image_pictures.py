@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ def segmentations_figure(groups: Mapping[str, Sequence[RunResult]]) -> Figure:
                 if bool((mask > 0).any()) and not bool((mask > 0).all()):
                     ax.contour(np.asarray(mask > 0, dtype=float), levels=[0.5], colors=[colour], linewidths=1.0)
             _bare(ax)
-        axes[0].set_ylabel(title)
+        axes[0].set_ylabel(_lines(title), fontsize=8)
     return figure
 
 
@@ -61,7 +62,7 @@ def attention_figure(groups: Mapping[str, Sequence[RunResult]]) -> Figure:
             ax.imshow(_pixels(image))
             ax.imshow(heat, cmap="inferno", alpha=0.65, vmin=0.0, vmax=max(float(heat.max()), 1e-12))
             _bare(ax)
-        axes[0].set_ylabel(title)
+        axes[0].set_ylabel(_lines(title), fontsize=8)
     return figure
 
 
@@ -120,6 +121,11 @@ def _pixels(image: Tensor) -> NDArray[Any]:
     """Bytes ``(channels, height, width)`` as matplotlib takes them."""
     colours = image if image.shape[0] == 3 else image[:1].expand(3, -1, -1)
     return np.asarray(colours.to(torch.uint8).permute(1, 2, 0))
+
+
+def _lines(title: str) -> str:
+    """A line for each part of a label, ``arelu (0.75, 1)`` in one."""
+    return re.sub(r", (?![^(]*\))", "\n", title)
 
 
 def _bare(ax: Axes) -> None:
