@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -157,6 +158,38 @@ def module_against_code() -> Iterator[Entry]:
             )
 
 
+def compiled_against_eager() -> Iterator[Entry]:
+    """A forward and a backward pass under torch.compile against the same module as it is; nn.ReLU for scale."""
+    rows: list[tuple[str, nn.Module, tuple[int, ...]]] = [
+        (f"{p} / {q}, batch {batch}", torch_bridge.IATReLU(10, 10, p, q), (batch, 10))
+        for batch in (2500, 100_000)
+        for p, q in (LOCAL[0], FOURIER[0])
+    ]
+    rows += [("TMAF, 2^20", torch_bridge.TMAF(), (2**20,)), ("AReLU, 2^20", torch_bridge.AReLU(), (2**20,))]
+    rows += [(f"ReLU, 2^{k}", nn.ReLU(), (2**k,)) for k in (12, 20)]
+    for name, module, shape in rows:
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        g = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        compiled = torch.compile(module, fullgraph=True)
+
+        def gradient(of: Callable[[Tensor], Tensor], x: Tensor = x, g: Tensor = g) -> Tensor | None:
+            x.grad = None
+            of(x).backward(g)
+            return x.grad
+
+        def check(gradient: Any = gradient, a: Any = compiled, b: nn.Module = module) -> None:
+            torch.testing.assert_close(gradient(a), gradient(b))
+
+        yield Entry(
+            "torch.compile / eager, forward and backward, float32",
+            name,
+            x.numel() // shape[-1] if len(shape) > 1 else x.numel(),
+            partial(gradient, compiled),
+            partial(gradient, module),
+            check,
+        )
+
+
 def training_steps() -> Iterator[Entry]:
     """One step of the network of IAT section 5.3, ten layers of width 10, batch 2,500, against that with ReLU.
 
@@ -196,4 +229,5 @@ def entries(quick: bool) -> Iterator[Entry]:
     yield from exact_against_mesh(((20_000, 64),), (*LOCAL[:2], *FOURIER[:3]))
     yield from mesh_against_plain()
     yield from module_against_code()
+    yield from compiled_against_eager()
     yield from training_steps()

@@ -175,7 +175,7 @@ class RowTransform:
 
         Where functions of p depend linearly on a piece, f vanishes there for coefficients that do not. Stored patterns
         see this, on the pieces of p; fused kernels cut pieces at the knots of q, and what is left there are rounding
-        errors. For u and its derivative that makes no difference: u is not differentiable there.
+        errors. u does not depend on that, and has no derivative there.
         """
         degree = max(self.p.degree, 0)
         pieces = [[[float(v) for v in elevate(c, degree)] for _, c in piece] for piece in self.p.pieces if piece]

@@ -203,7 +203,8 @@ def test_the_zip_of_cifar100_is_not_one_of_cifar10(tmp_path):
         (folder / name).touch()
     assert row("cifar10", tmp_path).layout is None
     (folder / "cifar10-pictures.zip").touch()
-    assert row("cifar10", tmp_path).problem is not None or row("cifar10", tmp_path).layout is not None
+    found = row("cifar10", tmp_path)
+    assert found.layout == "zip of a folder of pictures" and [f.name for f in found.files] == ["cifar10-pictures.zip"]
 
 
 def test_data_that_cannot_be_used_say_why(tmp_path):
