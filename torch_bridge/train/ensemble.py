@@ -58,10 +58,11 @@ class EnsembleBatchNorm(nn.Module):
         # the features of all members side by side are columns of one batch
         parameters = (t.view(-1) for t in (self.running_mean, self.running_var, self.weight, self.bias))
         columns = x.transpose(0, 1).reshape(samples, -1)
-        if self.training and samples == 1:
-            columns = columns.expand(2, -1)  # the last batch of an epoch, which torch refuses: mean and variance stay
+        alone = self.training and samples == 1  # the last batch of an epoch, which torch refuses
+        if alone:
+            columns = columns.expand(2, -1)  # mean and variance stay
         y = F.batch_norm(columns, *parameters, training=self.training, momentum=self.momentum, eps=self.eps)
-        return y[:samples].view(samples, members, features).transpose(0, 1)
+        return (y[:1] if alone else y).view(samples, members, features).transpose(0, 1)
 
 
 def ensemble_mlp(
@@ -163,6 +164,7 @@ class EnsembleJob:
         self.batches = _Batches(len(inputs), recipe.batch_size, self.generators)
         self.frozen = torch.zeros(len(seeds), dtype=torch.bool, device=device)
         self.any_frozen = False
+        self.everything = tuple(t.expand(len(seeds), *t.shape) for t in (self.inputs, self.targets))
 
     @property
     def members(self) -> int:
@@ -176,16 +178,20 @@ class EnsembleJob:
 
     def step(self) -> Tensor:
         """One step for all members; returns their losses before it, shape ``(E,)``."""
-        self.network.train()
+        if not self.network.training:
+            self.network.train()
         rows = self.batches.next()
         if rows is None:
-            x, y = self._all_rows()
+            x, y = self.everything
         else:
             rows = rows.to(self.device)
             x, y = self.inputs[rows], self.targets[rows]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "mixed"):
+        if self.recipe.precision == "mixed":
+            with torch.autocast(self.device.type, torch.bfloat16):
+                prediction = self.network(x).to(y.dtype)
+        else:
             prediction = self.network(x)
-        losses = self.loss(prediction.to(y.dtype), y)
+        losses = self.loss(prediction, y)
         if self.any_frozen:
             losses = torch.where(self.frozen, 0.0, losses)
         self.optimizer.zero_grad(set_to_none=True)
@@ -218,7 +224,7 @@ class EnsembleJob:
     def evaluate(self) -> dict[str, list[float]]:
         """The metrics on all data."""
         self.network.eval()
-        x, y = self._all_rows()
+        x, y = self.everything
         with torch.no_grad():
             prediction = self.network(x).double()
             return {name: metric(prediction, y.double()).tolist() for name, metric in self.metrics.items()}
@@ -245,11 +251,6 @@ class EnsembleJob:
         self.batches.order = state["order"]
         self.frozen = state["frozen"].to(self.device)
         self.any_frozen = bool(self.frozen.any())
-
-    def _all_rows(self) -> tuple[Tensor, Tensor]:
-        return self.inputs.expand(self.members, *self.inputs.shape), self.targets.expand(
-            self.members, *self.targets.shape
-        )
 
 
 def _optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
