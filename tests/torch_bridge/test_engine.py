@@ -9,7 +9,7 @@ import torch
 
 from tests.torch_bridge.engine_toy import REFERENCE, ToyJob, ToyRun
 from torch_bridge.experiments.engine import plain
-from torch_bridge.sweep import checkpoints
+from torch_bridge.sweep import checkpoints, training
 from torch_bridge.sweep.locks import locked
 from torch_bridge.sweep.outcomes import attempt
 from torch_bridge.sweep.stability import gradient_change, loss_jump
@@ -55,8 +55,9 @@ def undisturbed(tmp_path):
 
 
 @pytest.fixture
-def killed(tmp_path):
+def killed(tmp_path, monkeypatch):
     """A unit that was killed at step 20 of 40, with a line more than its last checkpoint knows, and half a line."""
+    monkeypatch.setattr(training, "WRITTEN", 0.0)
     unit = unit_in(tmp_path / "killed")
     with pytest.raises(Killed):
         run_unit(unit, OFTEN, kill_at(20))
@@ -230,6 +231,8 @@ def test_when_all_members_fail_the_run_ends(tmp_path):
     run_unit(unit, OFTEN)
     result = json.loads((unit.folder / RESULT).read_text())
     assert result["steps"] == 10 and result["members"][0]["failure"]
+    last = json.loads((unit.folder / METRICS).read_text().splitlines()[-1])
+    assert last["step"] == 10 and last["loss"] == [None]
 
 
 def test_an_exception_is_recorded_and_tried_again(tmp_path):

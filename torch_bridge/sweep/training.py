@@ -31,6 +31,9 @@ from torch_bridge.train.job import Job
 RECORDS = 100
 """Points of a loss curve, at most."""
 
+WRITTEN = 1.0
+"""Seconds between two writings of the metrics, at least; a checkpoint writes them too."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -112,6 +115,7 @@ class _Loop:
         self.failures: list[str | None] = [None] * self.job.members
         self.gradients: Tensor | None = None
         self.seconds = 0.0
+        self.records: list[dict[str, Any]] = []
 
     def run(self) -> None:
         offset = self._go_on(shared(self._newest()))
@@ -146,31 +150,36 @@ class _Loop:
 
     def _train(self, lines: IO[bytes], events: Callable[[int, list[float]], None]) -> None:
         job, total, every = self.job, self.job.total_steps, self.every
-        saved_at, saved_step, last = time.perf_counter(), self.step, time.perf_counter()
-        losses, since = torch.zeros(()), 0
+        saved_at = written_at = last = time.perf_counter()
+        saved_step = self.step
+        losses: list[Tensor] = []
         while self.step < total and not all(self.failures):
-            value = job.step()
+            losses.append(job.step())
             self.step += 1
-            losses, since = (losses + value if since else value), since + 1
             recorded = self.step % every == 0 or self.step == total
             if not recorded:
                 if (self.step + 1) % every == 0 or self.step + 1 == total:
                     self.gradients = job.gradients()
                 continue
-            means = self._record(lines, losses / since)
+            means = self._record(torch.stack(losses).mean(0))
             events(self.step, means)
-            losses, since = torch.zeros(()), 0
+            losses.clear()
             now = time.perf_counter()
             self.seconds, last = self.seconds + now - last, now
-            if self._due(now - saved_at, self.step - saved_step) or self.step == total:
-                self._save(lines)
+            due = self._due(now - saved_at, self.step - saved_step) or self.step == total
+            if due or now - written_at >= WRITTEN:
+                self._write(lines)
+                written_at = now
+            if due:
+                self._save(lines.tell())
                 saved_at, saved_step = time.perf_counter(), self.step
+        self._write(lines)
 
     def _due(self, seconds: float, steps: int) -> bool:
         wanted = self.options.checkpoint_steps
         return seconds >= self.options.checkpoint_seconds or (wanted is not None and steps >= wanted)
 
-    def _record(self, lines: IO[bytes], means: Tensor) -> list[float]:
+    def _record(self, means: Tensor) -> list[float]:
         gradients = self.job.gradients()
         change = gradient_change(gradients, self.gradients)
         self.gradients = gradients if self.every == 1 else None
@@ -187,21 +196,25 @@ class _Loop:
             "loss": [v if ok else None for v, ok in zip(values, alive, strict=True)],
             "gradient_change": [v if ok and math.isfinite(v) else None for v, ok in zip(change, alive, strict=True)],
         }
-        lines.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-        lines.flush()
+        self.records.append(line)
         running = [v for v, ok in zip(values, alive, strict=True) if ok]
         mean = sum(running) / len(running) if running else math.nan
         self.listen(Event(self.unit.name, self.step, self.job.total_steps, mean))
         return [v if ok else math.nan for v, ok in zip(values, alive, strict=True)]
 
-    def _save(self, lines: IO[bytes]) -> None:
+    def _write(self, lines: IO[bytes]) -> None:
+        lines.writelines(json.dumps(record, allow_nan=False).encode() + b"\n" for record in self.records)
+        lines.flush()
+        self.records.clear()
+
+    def _save(self, offset: int) -> None:
         state = {
             "job": self.job.state_dict(),
             "step": self.step,
             "failures": list(self.failures),
             "gradients": self.gradients,
             "seconds": self.seconds,
-            "offset": lines.tell(),
+            "offset": offset,
         }
         checkpoints.save(self.folder, self.step, state)
 
@@ -223,7 +236,7 @@ class _Follower(_Loop):
         with TemporaryFile() as lines:
             self._train(lines, lambda step, losses: None)
 
-    def _save(self, lines: IO[bytes]) -> None:
+    def _save(self, offset: int) -> None:
         pass
 
 
