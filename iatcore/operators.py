@@ -275,7 +275,7 @@ class AReLU:
         rows, result = self._flat(z)
         u = np.empty_like(rows)
         low, high = self.gate.slopes
-        steps.two_slopes(rows, low, high, "right", u)
+        steps.two_slopes(rows.dtype.type, rows.ctypes.data, u.ctypes.data, rows.size, low, high)
         return u.reshape(np.shape(z)).astype(result, copy=False)
 
     __call__ = apply
@@ -288,10 +288,12 @@ class AReLU:
             raise ValueError(f"g must have the shape of z, {np.shape(z)}, got {np.shape(g)}")
         gradient = np.empty_like(rows)
         a, b = self.gate.slopes
-        low, high = steps.two_slopes_gradient(rows, other.astype(rows.dtype, copy=False), a, b, "right", gradient)
+        other = other.astype(rows.dtype, copy=False)
+        addresses = rows.ctypes.data, other.ctypes.data, gradient.ctypes.data
+        low, high = steps.two_slopes_gradient(rows.dtype.type, *addresses, rows.size, a, b)
         inside = clamp_alpha(self.alpha) == self.alpha
         slope = sigmoid(self.beta) * sigmoid(-self.beta)
-        return gradient.reshape(np.shape(z)).astype(result, copy=False), float(low) if inside else 0.0, high * slope
+        return gradient.reshape(np.shape(z)).astype(result, copy=False), low if inside else 0.0, high * slope
 
     def matrix(self, z: ArrayLike, sparse: bool = False) -> Any:
         """``S(z)``: (..., n) to (..., n, n), diagonal; a scipy.sparse array if ``sparse``, as in :meth:`TMAF.matrix`.

@@ -152,24 +152,23 @@ def backward(z: Array, g: Array, values: Array, bands: Bands, view: View, out: A
     return [part.reshape(view.groups, -1) for part in np.split(total, cuts)]
 
 
-def two_slopes(x: Array, low: float, high: float, side: Side, out: Array) -> None:
-    """``low x`` below 0 and ``high x`` above, for a flat array; 0 itself belongs to ``side``."""
-    kind, tasks = x.dtype.type, tasks_for(x.size)
+def two_slopes(kind: type, x: int, out: int, size: int, low: float, high: float) -> None:
+    """``low x`` below 0 and ``high x`` from 0 on; ``x``, ``out``: addresses of so many numbers of a numpy type."""
+    tasks = tasks_for(size)
     over_rows(
-        slopes.two_slopes_batch, tasks, 0.3 * x.size / tasks, x, out, kind(low), kind(high), side == "right", tasks,
+        slopes.two_slopes_batch, tasks, 0.3 * size / tasks, x, out, size, kind(low), kind(high), tasks, block=1
+    )  # fmt: skip
+
+
+def two_slopes_gradient(
+    kind: type, x: int, g: int, out: int, size: int, low: float, high: float
+) -> tuple[float, float]:
+    """The gradient of :func:`two_slopes` with respect to x, written to ``out``; returns that of both slopes."""
+    tasks = tasks_for(size)
+    return over_rows(
+        slopes.two_slopes_gradient_batch, tasks, 0.6 * size / tasks, x, g, out, size, kind(low), kind(high), tasks,
         block=1,
     )  # fmt: skip
-
-
-def two_slopes_gradient(x: Array, g: Array, low: float, high: float, side: Side, out: Array) -> Array:
-    """The gradient of :func:`two_slopes` with respect to x, written to ``out``; returns that of both slopes."""
-    kind, tasks = x.dtype.type, tasks_for(x.size)
-    sums = np.empty((tasks, 2))
-    over_rows(
-        slopes.two_slopes_gradient_batch, tasks, 0.6 * x.size / tasks, x, g, out, kind(low), kind(high),
-        side == "right", sums, tasks, block=1,
-    )  # fmt: skip
-    return sums.sum(axis=0)
 
 
 class Entries(NamedTuple):

@@ -134,8 +134,8 @@ def get_num_threads() -> int:
     return _threads or _team.count()
 
 
-def over_rows(kernel: Callable[..., None], rows: int, cost: float, *args: Any, block: int = 8) -> None:
-    """Call ``kernel((board, job, helpers, chunk, fork, entry), *args)``, which shares out its rows.
+def over_rows(kernel: Callable[..., Any], rows: int, cost: float, *args: Any, block: int = 8) -> Any:
+    """``kernel((board, job, helpers, chunk, fork, entry), *args)``, which shares out its rows.
 
     While another thread is using our workers, the whole batch is done by the calling thread.
 
@@ -147,18 +147,16 @@ def over_rows(kernel: Callable[..., None], rows: int, cost: float, *args: Any, b
     parts = min(int(rows * cost / WORTH_A_THREAD), rows // block)
     parts = min(parts, get_num_threads()) if parts > 1 else 1
     if parts == 1:
-        kernel((_own_board(), 0, 0, max(rows, 1), 0, 0), *args)
-        return
+        return kernel((_own_board(), 0, 0, max(rows, 1), 0, 0), *args)
     chunk = -int(-max(rows / (CHUNKS * parts), SMALLEST_CHUNK / cost) // block) * block
     team = _team
     if team.fork:
-        kernel((_own_board(), 0, parts - 1, chunk, team.fork, member_address()), *args)
-    elif team.in_use.acquire(blocking=False):
+        return kernel((_own_board(), 0, parts - 1, chunk, team.fork, member_address()), *args)
+    if team.in_use.acquire(blocking=False):
         try:
             team.call(parts - 1)
             team.jobs += 1
-            kernel((team.address, team.jobs, parts - 1, chunk, 0, 0), *args)
+            return kernel((team.address, team.jobs, parts - 1, chunk, 0, 0), *args)
         finally:
             team.in_use.release()
-    else:
-        kernel((_own_board(), 0, 0, rows, 0, 0), *args)
+    return kernel((_own_board(), 0, 0, rows, 0, 0), *args)

@@ -125,6 +125,31 @@ def rows_at(typingctx: Any, base: Any, count: Any) -> Any:
 
 
 @intrinsic
+def entries_at(typingctx: Any, like: Any, base: Any, start: Any, count: Any) -> Any:
+    """Entries ``start`` to ``start + count`` of the array of numbers of the type of ``like`` at address ``base``."""
+    kind = types.Array(like, 1, "C")
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        number, item = ir.IntType(64), context.get_data_type(like)
+        size = ir.Constant(number, like.bitwidth // 8)
+        offset = builder.mul(args[2], size)
+        result = context.make_array(kind)(context, builder)
+        populate_array(
+            result,
+            data=builder.inttoptr(builder.add(args[1], offset), item.as_pointer()),
+            shape=(args[3],),
+            strides=(size,),
+            itemsize=size,
+            meminfo=None,
+        )
+        return result._getvalue()
+
+    if not isinstance(like, types.Float):
+        raise errors.TypingError(f"entries are real numbers, got {like}")
+    return kind(like, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
 def store(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
     """Write ``value`` to row ``index`` of the (n, 8) float64 array at address ``base``."""
 

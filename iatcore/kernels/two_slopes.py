@@ -1,4 +1,4 @@
-"""Functions with two slopes, on flat arrays: forward, and all derivatives in one pass."""
+"""Functions with two slopes, on arrays given by their addresses: forward, and all derivatives in one pass."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from .blocks import OPTIONS
+from .memory import address, entries_at, store_lane
 from .steps import BLOCK, product
 from .team import share
 
@@ -14,23 +15,22 @@ SUMS = {**OPTIONS, "fastmath": {"reassoc", "nsz"}}
 
 
 @njit(**OPTIONS)
-def fill_two_slopes(x, low, high, closed, out):
+def fill_two_slopes(x, low, high, out):
     """``low x`` or ``high x``, for a slice."""
     zero = low - low
     for i in range(x.shape[0]):
         v = x[i]
-        # one comparison for both conventions: it is what a mask is made of
-        t = low if (v < zero) | ((v == zero) & ~closed) else high
+        t = low if v < zero else high
         out[i] = product(t, v, zero)
 
 
 @njit(**OPTIONS)
-def fill_two_gradients(x, g, low, high, closed, out):
+def fill_two_gradients(x, g, low, high, out):
     """``low g`` or ``high g``, for a slice; a slope of 0 gives 0."""
     zero = low - low
     for i in range(x.shape[0]):
         v, e = x[i], g[i]
-        t = low if (v < zero) | ((v == zero) & ~closed) else high
+        t = low if v < zero else high
         out[i] = t * (e if t != zero else zero)
 
 
@@ -50,37 +50,42 @@ def two_sums(x, g):
 
 
 @njit(**OPTIONS)
-def two_slopes_rows(x, out, low, high, closed, tasks, start, stop):
-    """``low x`` for x < 0 and ``high x`` above; 0 itself to ``high`` if ``closed``. Ranges of a flat array."""
-    size = x.shape[0]
+def two_slopes_rows(x, out, size, low, high, tasks, start, stop):
+    """Ranges of :func:`two_slopes_batch`."""
     for task in range(start, stop):
-        begin, end = size * task // tasks, size * (task + 1) // tasks
-        fill_two_slopes(x[begin:end], low, high, closed, out[begin:end])
+        begin = size * task // tasks
+        count = size * (task + 1) // tasks - begin
+        fill_two_slopes(entries_at(low, x, begin, count), low, high, entries_at(low, out, begin, count))
 
 
 @njit(**OPTIONS)
-def two_slopes_gradient_rows(x, g, out, low, high, closed, sums, tasks, start, stop):
-    """Ranges of the gradient with respect to x; ``sums``: (tasks, 2), written: with respect to both slopes."""
-    size = x.shape[0]
+def two_slopes_gradient_rows(x, g, out, size, low, high, sums, tasks, start, stop):
+    """Ranges of :func:`two_slopes_gradient_batch`; ``sums``: address of (2, tasks), written: one sum a range."""
     for task in range(start, stop):
         begin, end = size * task // tasks, size * (task + 1) // tasks
         below, above = 0.0, 0.0
         for block in range(begin, end, BLOCK):
-            stop_block = min(block + BLOCK, end)
-            part, e = x[block:stop_block], g[block:stop_block]
-            fill_two_gradients(part, e, low, high, closed, out[block:stop_block])
+            count = min(BLOCK, end - block)
+            part, e = entries_at(low, x, block, count), entries_at(low, g, block, count)
+            fill_two_gradients(part, e, low, high, entries_at(low, out, block, count))
             a, b = two_sums(part, e)
             below, above = below + a, above + b
-        sums[task, 0], sums[task, 1] = below, above
+        store_lane(sums, task, below)
+        store_lane(sums, tasks + task, above)
 
 
 @njit(**OPTIONS)
-def two_slopes_batch(team, x, out, low, high, closed, tasks):
-    """:func:`two_slopes_rows` on everything."""
-    share(team, two_slopes_rows, (x, out, low, high, closed, tasks), tasks)
+def two_slopes_batch(team, x, out, size, low, high, tasks):
+    """``low x`` for x < 0, ``high x`` from 0 on; ``x``, ``out``: addresses of ``size`` numbers of the type of low."""
+    share(team, two_slopes_rows, (x, out, size, low, high, tasks), tasks)
 
 
 @njit(**OPTIONS)
-def two_slopes_gradient_batch(team, x, g, out, low, high, closed, sums, tasks):
-    """:func:`two_slopes_gradient_rows` on everything."""
-    share(team, two_slopes_gradient_rows, (x, g, out, low, high, closed, sums, tasks), tasks)
+def two_slopes_gradient_batch(team, x, g, out, size, low, high, tasks):
+    """The gradient with respect to x, written; returns those with respect to both slopes."""
+    sums = np.empty((2, tasks))
+    share(team, two_slopes_gradient_rows, (x, g, out, size, low, high, address(sums), tasks), tasks)
+    below, above = 0.0, 0.0
+    for task in range(tasks):
+        below, above = below + sums[0, task], above + sums[1, task]
+    return below, above

@@ -308,7 +308,8 @@ def test_sums_over_many_entries_keep_their_digits():
     x = RNG.standard_normal(size).astype(np.float32)
     g = RNG.standard_normal(size).astype(np.float32)
     out = np.empty_like(x)
-    low, high = steps.two_slopes_gradient(x, g, 0.5, 1.5, "right", out)
+    addresses = x.ctypes.data, g.ctypes.data, out.ctypes.data
+    low, high = steps.two_slopes_gradient(np.float32, *addresses, size, 0.5, 1.5)
     p = x.astype(np.float64) * g
     assert low == pytest.approx(p[x < 0].sum(), rel=1e-10)
     assert high == pytest.approx(p[x >= 0].sum(), rel=1e-10)

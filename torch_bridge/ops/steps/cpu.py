@@ -216,25 +216,23 @@ class _Slopes:
 
 
 def _two_slopes(x: Tensor, slopes: _Slopes) -> Tensor:
-    order = order_of(x)
     u = torch.empty_like(x, memory_format=torch.preserve_format)
-    steps.two_slopes(flat(x, order), slopes.low, slopes.high, "right", flat(u, order))
+    steps.two_slopes(KINDS[x.dtype], x.data_ptr(), u.data_ptr(), x.numel(), slopes.low, slopes.high)
     return u
 
 
 def _two_slopes_gradients(
     x: Tensor, g: Tensor, alpha: Tensor, beta: Tensor, slopes: _Slopes, keep_alive: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    order = order_of(x)
     gradient = torch.empty_like(x, memory_format=torch.preserve_format)
-    low, high = steps.two_slopes_gradient(
-        flat(x, order), flat(like(g, order), order), slopes.low, slopes.high, "right", flat(gradient, order)
-    ).tolist()
+    g = like(g, order_of(x))
+    addresses = x.data_ptr(), g.data_ptr(), gradient.data_ptr()
+    low, high = steps.two_slopes_gradient(KINDS[x.dtype], *addresses, x.numel(), slopes.low, slopes.high)
     # a descent step leads back if the gradient has the sign of the side; nan stays nan
     if slopes.side and (not keep_alive or low * slopes.side <= 0):
         low = 0.0
     slope = slopes.sigmoid * (1.0 - slopes.sigmoid)
-    return gradient, alpha.new_full(alpha.shape, low), beta.new_full(beta.shape, high * slope)
+    return gradient, torch.full_like(alpha, low), torch.full_like(beta, high * slope)
 
 
 class _AReLU(torch.autograd.Function):

@@ -112,11 +112,13 @@ def arelu(x: Tensor, alpha: Tensor, beta: Tensor, residual: float = 1.0, keep_al
         residual: 1, or 0 for ELSA (AReLU 2.2).
         keep_alive: whether the gradient of alpha passes the clamp where a descent step leads back into it.
     """
+    graph = torch.compiler.is_compiling() or torch.compiler.is_exporting()
+    if not graph and x.dtype in EXACT and x.is_cpu and alpha.is_cpu and beta.is_cpu:
+        # the way of nearly every call, kept short
+        return cpu.arelu(x, alpha, beta, residual, keep_alive)
     check_device(x, alpha, beta)
     if _in_graph(x):
         return library.arelu(check_floating(x, "x"), alpha, beta, residual, keep_alive)
-    if x.dtype in EXACT and x.device.type == "cpu" and not torch.compiler.is_exporting():
-        return cpu.arelu(x, alpha, beta, residual, keep_alive)
     check_floating(x, "x")
     if _on_gpu(x):
         return functions.arelu(x, alpha, beta, residual, keep_alive)
