@@ -42,6 +42,21 @@ def test_the_nineteen_and_their_numbers_of_parameters():
         tb.activation("relu9")
 
 
+def test_comparators_start_as_in_the_authors_program():
+    x = torch.linspace(-2, 2, 9)
+    below = torch.clamp_min(0.5 - x, 0.0)
+    expected = {
+        "apl": torch.relu(x) + 0.2 * below,
+        "comb": torch.relu(x),
+        "prelu": torch.where(x < 0, 0.25 * x, x),
+        "slaf-published": 1 + x,
+        "maxout-published": x,
+    }
+    for name, u in expected.items():
+        assert torch.allclose(tb.activation(name, **settings(name))(x), u), name
+    assert tb.activation("slaf-published", terms=3).coefficients.tolist() == [1, 1, 1]
+
+
 def modules():
     double = {"dtype": torch.float64}
     return [

@@ -233,7 +233,7 @@ class SLAF(Activation):
 
     Args:
         terms: k. Their paper uses 3 and more: a polynomial of degree 2 at least. AReLU's comparison ran k = 2, an
-            affine function, with which a network is affine.
+            affine function, with which a network is affine, and started at 1 + x.
         coefficients: what they start as; None is the least-squares fit of relu on [-1, 1].
         device, dtype: of the parameters.
 

@@ -50,7 +50,11 @@ ACTIVATIONS: dict[str, Entry] = {
     "pau": Entry(PAU, 10, "Molina et al. 2020, version A as in AReLU's comparison"),
     "prelu": Entry(PReLU, 1, "torch"),
     "slaf": Entry(SLAF, 4, "Goyal et al. 2019: a cubic"),
-    "slaf-published": Entry(lambda **settings: SLAF(**{"terms": 2, **settings}), 2, "AReLU's comparison: affine"),
+    "slaf-published": Entry(
+        lambda terms=2, **s: SLAF(**{"terms": terms, "coefficients": (1.0,) * terms, **s}),
+        2,
+        "AReLU's comparison by the authors' program: affine, 1 + x at first",
+    ),
     "arelu": Entry(AReLU, 2, "AReLU 2.3"),
     "elsa": Entry(ELSA, 2, "AReLU 2.2"),
     "tmaf": Entry(TMAF, 10, "TMAF (5)-(6), the ten intervals of section 3.1"),
