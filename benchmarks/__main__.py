@@ -23,7 +23,7 @@ from .elementwise import elementwise
 from .engine import engine
 from .entries import Entry, entries
 from .first_use import first_use
-from .images import training
+from .images import reading, training
 from .memory import elementwise_memory, memory
 from .scaling import draw, sizes, threads
 
@@ -117,7 +117,11 @@ def main() -> None:
     report["copy_bandwidth"] = copy_bandwidth()
     group = ""
     rows = chain(
-        entries(options.quick), elementwise((2**18,)) if options.quick else elementwise(), training(), engine()
+        entries(options.quick),
+        elementwise((2**18,)) if options.quick else elementwise(),
+        training(),
+        reading(),
+        engine(),
     )
     for entry in rows:
         if options.only and options.only not in entry.group:

@@ -16,17 +16,19 @@ IMAGES, BATCH, STEPS = 12_800, 128, 20
 RATE, MOMENTUM = 1e-2, 0.9
 
 
-def images() -> Data:
-    """Bytes of the shape of MNIST: what they show does not matter for the time."""
+def images(channels: int = 1, side: int = 28) -> Data:
+    """Bytes of the shape of MNIST, or another: what they show does not matter for the time."""
     generator = torch.Generator().manual_seed(0)
-    pictures = torch.randint(0, 256, (IMAGES, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    pictures = torch.randint(0, 256, (IMAGES, channels, side, side), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, 10, (IMAGES,), generator=generator)
     return Data(pictures, labels, pictures[:BATCH], labels[:BATCH], None, 10)
 
 
-def ours(activation: str, data: Data) -> ImageJob:
+def ours(activation: str, data: Data, dataset: str = "mnist", network: str = "mnist-conv", **own: bool) -> ImageJob:
     """What the experiments train."""
-    run = ImageRun("mnist", "mnist-conv", activation, learning_rate=RATE, momentum=MOMENTUM, batch_size=BATCH, epochs=9)
+    run = ImageRun(
+        dataset, network, activation, learning_rate=RATE, momentum=MOMENTUM, batch_size=BATCH, epochs=9, **own
+    )
     return ImageJob(run, (0,), torch.device("cpu"), data)
 
 
@@ -52,6 +54,17 @@ def direct(data: Data) -> Callable[[], float]:
         return loss.item()
 
     return step
+
+
+def reading() -> Iterator[Entry]:
+    """Batches alone, cropped and reflected on CIFAR-10, against the training steps that take them."""
+    group = "batches alone / training with ReLU, images a second"
+    jobs = {
+        "MNIST, MNIST-Conv": ours("relu", images()),
+        "CIFAR-10, VGG-11": ours("relu", images(3, 32), "cifar10", "vgg11", augment=True),
+    }
+    for name, job in jobs.items():
+        yield Entry(group, name, BATCH, job.each[0].batch, job.step)
 
 
 def repeated(step: Callable[[], object]) -> Callable[[], None]:
