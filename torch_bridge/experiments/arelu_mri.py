@@ -89,7 +89,8 @@ def report(settings: ImageSettings, results: Results) -> Report:
             "Adam at 1e-4, batches of 16, 100 epochs, the Dice loss: of the program that the paper follows",
             "slices in [0, 1] as they are, drawn alike, moved by up to 4 pixels and reflected: that program crops and "
             "normalises volumes, draws slices with tumours more often, and scales and turns them",
-            f"tested on {TEST_PATIENTS} patients, at most a quarter of those that are there; all components count",
+            f"tested on {TEST_PATIENTS} patients, or on a quarter of those that are there if that is less; all "
+            "components count",
             "the paper does not say of which epoch its numbers are",
         ),
     )
