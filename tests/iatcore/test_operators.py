@@ -318,6 +318,20 @@ def test_sums_over_many_entries_keep_their_digits():
     np.testing.assert_allclose(sums[0], np.bincount(bins, p, 102), rtol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arelu_takes_arrays_with_gaps_in_any_order(dtype):
+    x, g = RNG.standard_normal((2, 12, 9)).astype(dtype)
+    operator = AReLU(0.5, 1.0)
+    above = 1 + 1 / (1 + math.exp(-1.0))
+    for view in (lambda a: a[:, ::3], lambda a: a[::-1], lambda a: a.T, lambda a: np.broadcast_to(a[0], (4, 9))):
+        z, h = view(x), view(g)
+        slopes = np.where(z < 0, 0.5, above)
+        np.testing.assert_allclose(operator(z), slopes * z, rtol=1e-6)
+        gradient, low, _ = operator.vjp(z, h)
+        np.testing.assert_allclose(gradient, slopes * h, rtol=1e-6)
+        assert low == pytest.approx((h.astype(float) * z)[z < 0].sum(), rel=1e-6, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
